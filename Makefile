@@ -1,0 +1,24 @@
+# `make demo`: the whole product on this machine. `make test`: the tests. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint
+
+$(VENV)/.installed: requirements.txt train/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv "$(VENV)"
+	"$(BIN)/python" -m pip install --quiet -r train/requirements.txt
+	touch "$@"
+
+demo: $(VENV)/.installed
+	"$(BIN)/python" train/demo.py
+
+test: $(VENV)/.installed
+	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m ruff format --check .
+	"$(BIN)/python" -m pytest
+
+lint: $(VENV)/.installed
+	"$(BIN)/python" -m ruff check --fix .
+	"$(BIN)/python" -m ruff format .

@@ -1,0 +1,1 @@
+"""Backbones and what conditions them. Modules import torch: import them where they are used."""

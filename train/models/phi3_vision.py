@@ -1,0 +1,434 @@
+"""Phi-3.5-Vision, native: the published weights and numbers without remote code.
+
+The decoder layers, the CLIP tower, the cache, the attention back ends and `generate` are transformers' own. Written
+here: the configuration, the rotary embedding chosen by each row's own length, the way from pictures to embeddings, and
+the glue. Parameter names are the published ones, so published files load and saved files load elsewhere.
+
+Source: the published `config.json`, `modeling_phi3_v.py` and `image_embedding_phi3_v.py`; reference outputs are
+compared in `tests/test_phi3_vision.py`. Shapes: B rows, L positions, D decoder width, C tower width, N pictures,
+V views, P patches of a view, S pixels of a view's side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel, DynamicCache, GenerationMixin, Phi3Config
+from transformers.cache_utils import Cache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel
+from transformers.utils import can_return_tuple
+
+from dataset.prepare.records import UserError
+from train.models.image_processing import IMAGE_LAYOUTS
+
+AfterLayer = Callable[[int, Tensor], Tensor]
+
+# openai/clip-vit-large-patch14-336: hard-coded in the published code, so absent from its config.json.
+PUBLISHED_TOWER: dict[str, Any] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 336,
+    "patch_size": 14,
+    "projection_dim": 768,
+}
+
+
+class Phi3VisionConfig(Phi3Config):
+    """The published `config.json` as it is, and two optional keys of ours.
+
+    vision_config: another CLIP tower (any key of `CLIPVisionConfig`; what is left out is as published). Default: None.
+    image_layout: "sub_glb" as published; "global": one view a picture, no separators, (grid / 2)^2 tokens.
+
+    Written back in the published layout, so that the published code can read it too.
+    """
+
+    model_type = "phi3_v"
+
+    vision_config: dict | None = None
+    image_layout: str = "sub_glb"
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if rope := kwargs.pop("rope_scaling", None):
+            kind = rope.get("rope_type", rope.get("type"))
+            rope = {key: value for key, value in rope.items() if key != "type"}
+            self.rope_parameters = {**rope, "rope_type": "longrope" if kind == "su" else kind}
+        # The published window is longer than the longest sequence: a mask for it would only cost time.
+        self.sliding_window = None
+        # A back end is chosen when loading; the published file asks for flash attention whether it is there or not.
+        kwargs.pop("_attn_implementation", None)
+        if self.image_layout not in IMAGE_LAYOUTS:
+            raise UserError(f"config.json: image_layout must be one of {', '.join(IMAGE_LAYOUTS)}")
+        super().__post_init__(**kwargs)
+        tower = self.tower
+        if tower.image_size % (2 * tower.patch_size):
+            raise UserError("config.json: vision_config: image_size must be a multiple of twice patch_size")
+
+    @property
+    def tower(self) -> CLIPVisionConfig:
+        """The vision tower's configuration."""
+        return CLIPVisionConfig(**{**PUBLISHED_TOWER, **(self.vision_config or {})})
+
+    def to_dict(self) -> dict[str, Any]:
+        output = super().to_dict()
+        rope = dict(output.pop("rope_parameters", None) or {})
+        output["rope_theta"] = rope.pop("rope_theta", 10000.0)
+        if rope.pop("rope_type", "default") == "longrope":
+            output["rope_scaling"] = {"type": "su", **{key: rope[key] for key in ("short_factor", "long_factor")}}
+        if output.get("vision_config") is None:
+            output.pop("vision_config", None)
+        if output.get("dtype") is not None:
+            output["torch_dtype"] = output["dtype"]  # the name that the published code's transformers reads
+        return output
+
+
+class RotaryEmbedding(nn.Module):
+    """Cosines and sines with the short or the long factors, row by row.
+
+    A row takes the long factors when its own last position lies beyond `original_max_position_embeddings`: neither a
+    longer neighbour nor padding moves it. The attention factor scales both kinds, at every length.
+    """
+
+    def __init__(self, config: Phi3VisionConfig) -> None:
+        super().__init__()
+        rope = config.rope_parameters
+        self.dim = config.hidden_size // config.num_attention_heads
+        self.theta = rope["rope_theta"]
+        plain = [1.0] * (self.dim // 2)
+        self.factors = (rope.get("short_factor") or plain, rope.get("long_factor") or plain)
+        self.original = config.original_max_position_embeddings
+        stretch = config.max_position_embeddings / self.original
+        scaled = rope["rope_type"] == "longrope" and stretch > 1
+        self.attention_factor = math.sqrt(1 + math.log(stretch) / math.log(self.original)) if scaled else 1.0
+
+    def inv_freq(self, device: torch.device | None = None) -> Tensor:
+        """(2, head_dim / 2) float32: short, long. Not a buffer: `model.half()` would round it."""
+        powers = torch.arange(0, self.dim, 2, device=device).float() / self.dim
+        return 1.0 / (torch.tensor(self.factors, dtype=torch.float32, device=device) * self.theta**powers)
+
+    @torch.no_grad()
+    def forward(self, hidden: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions (B or 1, L) to cos and sin (B or 1, L, head_dim) in the dtype of `hidden`."""
+        long = position_ids.amax(dim=-1) + 1 > self.original
+        inv_freq = self.inv_freq(hidden.device)[long.long()]
+        angles = position_ids[..., None].float() * inv_freq[:, None, :]
+        angles = torch.cat((angles, angles), dim=-1)
+        cos, sin = angles.cos() * self.attention_factor, angles.sin() * self.attention_factor
+        return cos.to(hidden.dtype), sin.to(hidden.dtype)
+
+
+class VisionEmbedding(nn.Module):
+    """Pictures to embeddings of the decoder: CLIP tower, 2x2 merge, separators, projector."""
+
+    def __init__(self, config: Phi3VisionConfig) -> None:
+        super().__init__()
+        tower = config.tower
+        self.layout = config.image_layout
+        self.image_size = tower.image_size
+        self.grid = tower.image_size // tower.patch_size
+        merged = 4 * tower.hidden_size
+        # The inner name is the published one; transformers' class alone would drop it.
+        self.img_processor = nn.ModuleDict({"vision_model": CLIPVisionModel(tower)})
+        self.glb_GN = nn.Parameter(torch.zeros(1, 1, merged))
+        self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, merged))
+        self.img_projection = nn.Sequential(
+            nn.Linear(merged, config.hidden_size), nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)
+        )
+
+    def encode(self, pixel_values: Tensor) -> Tensor:
+        """Views (V, 3, S, S) to patch features (V, P, C): CLIP's `hidden_states[-2]` without the class token.
+
+        The last layer and the closing norm are stored but never used, so they are not run.
+        """
+        clip = self.img_processor["vision_model"]
+        hidden = clip.pre_layrnorm(clip.embeddings(pixel_values.to(self.glb_GN.dtype)))
+        for layer in clip.encoder.layers[:-1]:
+            hidden = layer(hidden, None)
+        return hidden[:, 1:]
+
+    def project(self, features: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Features of one picture (V, P, C), global view first, and its frame (height, width) to (tokens, D).
+
+        One view alone stands for both views of a picture whose only tile equals its global view.
+        """
+        half = self.grid // 2
+        width = features.shape[-1]
+        views = features.reshape(-1, half, 2, half, 2, width).transpose(2, 3).reshape(-1, half, half, 4 * width)
+        if self.layout == "global":
+            return self.img_projection(views[0].flatten(0, 1))
+        rows, columns = (int(side) // self.image_size for side in image_size)
+        tiles = views[1:] if len(views) > 1 else views
+        if len(tiles) != rows * columns:
+            raise UserError(f"picture frame {tuple(image_size)} needs {rows * columns} tiles, not {len(tiles)}")
+        local = tiles.reshape(rows, columns, half, half, -1).transpose(1, 2).reshape(rows * half, columns * half, -1)
+        return self.img_projection(torch.cat([self._lines(local), self.glb_GN[0], self._lines(views[0])]))
+
+    def _lines(self, grid: Tensor) -> Tensor:
+        """(rows, columns, 4C) to (rows * (columns + 1), 4C): a separator ends each row."""
+        return torch.cat([grid, self.sub_GN[0].expand(len(grid), -1, -1)], dim=1).flatten(0, 1)
+
+    def get_image_features(self, pixel_values: Tensor, image_sizes: Tensor) -> list[Tensor]:
+        """`pixel_values` (N, views, 3, S, S) and `image_sizes` (N, 2) to one (tokens, D) tensor a picture.
+
+        Filling views are never encoded, nor is a tile that equals its picture's global view.
+        """
+        sizes = [tuple(size) for size in image_sizes.tolist()]
+        if len(sizes) != len(pixel_values):
+            raise UserError(f"{len(pixel_values)} pictures in pixel_values, but {len(sizes)} rows in image_sizes")
+        used = [self._used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
+        features = self.encode(torch.cat(used)).split([len(views) for views in used])
+        return [self.project(feature, size) for feature, size in zip(features, sizes, strict=True)]
+
+    def _used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
+        if self.layout == "global":
+            return views[:1]
+        tiles = math.prod(side // self.image_size for side in size)
+        if len(views) < tiles + 1:
+            raise UserError(f"picture frame {size} needs {tiles + 1} views, but pixel_values has {len(views)}")
+        return views[:1] if tiles == 1 and torch.equal(views[0], views[1]) else views[: tiles + 1]
+
+
+def images_per_row(input_ids: Tensor) -> list[int]:
+    """Pictures of each row of `input_ids` (B, L): id -k marks the positions of the row's k-th picture.
+
+    Raises UserError unless the tags of every row are 1, 2, ... in order, each in one piece.
+    """
+    counts = []
+    for number, row in enumerate(input_ids.cpu()):
+        # A picture's positions touch; text or BOS lies between two pictures, or their tags differ.
+        starts = (row < 0) & (row != torch.cat([row.new_zeros(1), row[:-1]]))
+        tags = [-tag for tag in row[starts].tolist()]
+        if tags != list(range(1, len(tags) + 1)):
+            raise UserError(f"input_ids row {number}: image tags must be 1, 2, ... once each, in order; found {tags}")
+        counts.append(len(tags))
+    return counts
+
+
+class Phi3VisionModel(Phi3Model):
+    """The decoder with its picture inputs, without the language head."""
+
+    config: Phi3VisionConfig
+    _no_split_modules = ("Phi3DecoderLayer", "CLIPEncoderLayer")
+
+    def __init__(self, config: Phi3VisionConfig) -> None:
+        super().__init__(config)
+        self.rotary_emb = RotaryEmbedding(config)
+        self.vision_embed_tokens = VisionEmbedding(config)
+        self.post_init()
+
+    def embed(self, input_ids: Tensor, image_features: list[Tensor] | None = None) -> Tensor:
+        """`input_ids` (B, L), negative where pictures stand, and the pictures' features in row order to (B, L, D).
+
+        Raises UserError where tags and features do not match.
+        """
+        embeds = self.embed_tokens(input_ids.clamp(min=0))
+        counts = images_per_row(input_ids)
+        features = image_features or []
+        if sum(counts) != len(features):
+            raise UserError(f"input_ids name {sum(counts)} pictures ({counts} by row), but {len(features)} were given")
+        if not features:
+            return embeds
+        owners = [(row, tag) for row, count in enumerate(counts) for tag in range(1, count + 1)]
+        for (row, tag), feature in zip(owners, features, strict=True):
+            places = int((input_ids[row] == -tag).sum())
+            if places != len(feature):
+                raise UserError(f"input_ids row {row}: picture {tag} has {places} positions, but {len(feature)} tokens")
+        joined = torch.cat(features).to(device=embeds.device, dtype=embeds.dtype)
+        return embeds.masked_scatter((input_ids < 0)[..., None], joined)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        pixel_values: Tensor | None = None,
+        image_sizes: Tensor | None = None,
+        after_layer: AfterLayer | None = None,
+        output_hidden_states: bool = False,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Hidden states (B, L, D) after the final norm.
+
+        attention_mask: (B, cached + L), 1 where a token stands, or a ready 4D mask (bool: True may be seen; float:
+            added to the scores), which is used as it is. Restarted positions need one: they are not read as packing.
+        position_ids: (B, L); without them, counted from the 2D mask.
+        after_layer: `after_layer(i, hidden)` replaces the hidden states (B, L, D) after decoder layer i.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise UserError("give either input_ids or inputs_embeds")
+        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if inputs_embeds is None:
+            decoding = cached > 0 and pixel_values is None  # generated ids name no pictures: spare the check
+            features = None
+            if pixel_values is not None:
+                features = self.vision_embed_tokens.get_image_features(pixel_values, image_sizes)
+            inputs_embeds = self.embed_tokens(input_ids) if decoding else self.embed(input_ids, features)
+        use_cache = (self.config.use_cache and not self.training) if use_cache is None else use_cache
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        length = inputs_embeds.shape[1]
+        if position_ids is None:
+            if attention_mask is not None and attention_mask.ndim == 2:
+                position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
+            else:
+                position_ids = torch.arange(cached, cached + length, device=inputs_embeds.device)[None]
+        # Without position ids: transformers would take a row whose positions restart for several packed ones.
+        mask = self._ready_mask(attention_mask, inputs_embeds.dtype)
+        mask = create_causal_mask(
+            config=self.config, inputs_embeds=inputs_embeds, attention_mask=mask, past_key_values=past_key_values
+        )
+        rotary = self.rotary_emb(inputs_embeds, position_ids)
+        hidden = inputs_embeds
+        states = [hidden]
+        for index, layer in enumerate(self.layers):
+            hidden = layer(
+                hidden,
+                attention_mask=mask,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                position_embeddings=rotary,
+                **kwargs,
+            )
+            if after_layer is not None:
+                hidden = after_layer(index, hidden)
+            if output_hidden_states:
+                states.append(hidden)
+        hidden = self.norm(hidden)
+        return BaseModelOutputWithPast(
+            last_hidden_state=hidden,
+            past_key_values=past_key_values if use_cache else None,
+            hidden_states=(*states[:-1], hidden) if output_hidden_states else None,
+        )
+
+    def _ready_mask(self, mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        if mask is None or mask.ndim == 2:
+            return mask
+        if self.config._attn_implementation.startswith("flash"):
+            raise UserError("flash attention takes no 4D attention mask; load with attn_implementation='sdpa'")
+        if self.config._attn_implementation == "eager" and mask.dtype == torch.bool:
+            return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+        return mask
+
+
+class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
+    """Phi-3.5-Vision with its language head, under the published names."""
+
+    config: Phi3VisionConfig
+    config_class = Phi3VisionConfig
+    _no_split_modules = Phi3VisionModel._no_split_modules
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012  only if the config ties them
+    _keys_to_ignore_on_load_unexpected = (r"vision_embed_tokens\.wte\.weight$", r"\.position_ids$")
+
+    def __init__(self, config: Phi3VisionConfig) -> None:
+        super().__init__(config)
+        self.model = Phi3VisionModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+        """A hub id or a folder in the published layout. Raises UserError that names missing, extra or misshapen
+        tensors: transformers alone fills missing ones at random."""
+        kwargs.setdefault("ignore_mismatched_sizes", True)  # so that all of them can be named below
+        model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
+        problems = [
+            f"{len(names)} {kind}: {', '.join(sorted(names)[:4])}{', ...' if len(names) > 4 else ''}"
+            for kind, names in (
+                ("missing", info["missing_keys"]),
+                ("not of this model", info["unexpected_keys"]),
+                ("of another shape", [f"{key[0]} {list(key[1])}" for key in info["mismatched_keys"]]),
+            )
+            if names
+        ]
+        if problems:
+            raise UserError(f"{path}: tensors do not fit config.json ({'; '.join(problems)}); check the download")
+        return (model, info) if output_loading_info else model
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        pixel_values: Tensor | None = None,
+        image_sizes: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        after_layer: AfterLayer | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """As `Phi3VisionModel.forward`, then logits (B, kept, vocabulary); with `labels` (B, L) the mean
+        cross-entropy of the next token, -100 left out. `logits_to_keep`: the last so many positions, or their indices.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            pixel_values=pixel_values,
+            image_sizes=image_sizes,
+            after_layer=after_layer,
+            **kwargs,
+        )
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+        return CausalLMOutputWithPast(
+            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states
+        )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_sizes: Tensor | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Cached keys are rotated already: when a row crosses to the long factors, everything is computed again,
+        pictures included."""
+        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if cached:
+            mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+            before, now = mask[:, :cached].sum(-1), mask.sum(-1)
+            original = self.config.original_max_position_embeddings
+            if ((before <= original) & (now > original)).any():
+                past_key_values, cached = None, 0
+                kwargs["next_sequence_length"] = None
+        inputs = super().prepare_inputs_for_generation(
+            input_ids, past_key_values=past_key_values, attention_mask=attention_mask, **kwargs
+        )
+        if not cached and pixel_values is not None and inputs.get("inputs_embeds") is None:
+            inputs |= {"pixel_values": pixel_values, "image_sizes": image_sizes}
+        return inputs
+
+    def _expand_inputs_for_generation(
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Beams and several return sequences: pictures are repeated row by row, not one by one."""
+        pictures = {key: kwargs.pop(key, None) for key in ("pixel_values", "image_sizes")}
+        if expand_size > 1 and pictures["pixel_values"] is not None:
+            counts = images_per_row(input_ids)
+            order = torch.cat([row.repeat(expand_size) for row in torch.arange(sum(counts)).split(counts)])
+            pictures = {key: value[order.to(value.device)] for key, value in pictures.items()}
+        input_ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
+        return input_ids, kwargs | {key: value for key, value in pictures.items() if value is not None}
