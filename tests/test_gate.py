@@ -1,0 +1,137 @@
+"""The gate: good sentences pass, planted bad ones are stopped for the reason planted."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from dataset.prepare.korean import analyse, join
+from dataset.prepare.lexicon import load_lexicon
+from dataset.prepare.records import Context, Persona
+from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
+from train.utils.gate import check, comparable, polarity_kept
+
+NEGATIVE = {"안", "못", "싫다", "없다", "모르다", "아니요", "하지 마세요", "그게 아니에요", "그만", "끝"}
+PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """300 draws of the teacher: (keywords, context, three sentences)."""
+    rng = random.Random(11)
+    pool = [card.keyword for card in load_lexicon()]
+    personas = [Persona.parse(one) for one in json.loads(PERSONAS.read_text(encoding="utf-8"))]
+    drawn = []
+    for _ in range(300):
+        persona, cards = rng.choice(personas), []
+        for _ in range(rng.randint(1, 4)):
+            if following := [card for card in next_cards(cards, pool) if card not in cards]:
+                cards.append(rng.choice(following))
+        context = sample_context(persona, cards, rng)
+        drawn.append((cards, context, interpret(cards, persona, context)))
+    return drawn
+
+
+def test_good_sentences_pass(rows):
+    verdicts = [why for cards, context, three in rows for why in check(three, cards, context)]
+    stopped = sum(map(bool, verdicts))
+    assert len(verdicts) == 900
+    assert stopped <= 9, [why for why in verdicts if why]
+
+
+def _negated(sentence: str) -> str | None:
+    """The sentence denied: its last ending becomes 지 않아요."""
+    morphs = [m for m in analyse(sentence) if not m.tag.startswith("S")]
+    if morphs[-1].tag != "EF" or not any(m.tag in ("VV", "VA", "VX") for m in morphs[-3:]):
+        return None
+    while morphs[-1].tag in ("EF", "EP"):
+        morphs.pop()
+    return join([*morphs, ("지", "EC"), ("않", "VX"), ("어요", "EF")]) + "." if morphs[-1].tag[0] == "V" else None
+
+
+def _planted(rows):
+    """(reason, place, three, keywords, context) with one bad candidate at `place`."""
+    rng = random.Random(3)
+    for number, (cards, context, good) in enumerate(rows):
+        if any(check(good, cards, context)):
+            continue
+        place = number % 3
+        others, _, strange = rng.choice(rows)
+        sentence = good[place]
+        bad = {
+            "empty": rng.choice(["", "  ", "...", "?"]),
+            "control_text": rng.choice(
+                [f"{sentence}<|end|>", f"<s>{sentence}", f"{sentence}\n- 둘", f"**{sentence}**"]
+            ),
+            "not_hangul": rng.choice(["I want some water.", "ㅁㅜㄹ 주세요.", "水をください。", f"please {sentence}"]),
+            "person_added": rng.choice(["민수랑 ", "경호원 아저씨랑 ", "판사님, ", "그녀랑 "]) + sentence,
+            "number_added": rng.choice(["일곱 개 ", "17번 ", "열 명이 ", "9시에 "]) + sentence,
+        }
+        if not set(others) & set(cards):
+            bad["card_missing"] = strange[0]
+        if not NEGATIVE & set(cards) and (flipped := _negated(sentence)):
+            bad["polarity_flipped"] = flipped
+        if "안" in cards and "안 " in sentence:
+            bad["polarity_flipped"] = sentence.replace("안 ", "", 1)
+        if place:
+            bad["duplicate"] = good[0].rstrip(".") + "!" if good[0].endswith(".") else good[0]
+        for reason, text in bad.items():
+            yield reason, place, [*good[:place], text, *good[place + 1 :]], cards, context
+
+
+def test_planted_candidates_are_stopped_by_their_reason(rows):
+    total, missed = {}, []
+    for reason, place, three, cards, context in _planted(rows):
+        verdict = check(three, cards, context)
+        total[reason] = total.get(reason, 0) + 1
+        later_twin = reason == "duplicate"
+        if reason not in verdict[place] or (not later_twin and any(verdict[i] for i in range(3) if i != place)):
+            missed.append((reason, cards, three, verdict))
+    assert sum(total.values()) >= 200
+    assert min(total.values()) >= 20, total
+    for reason in ("empty", "control_text", "not_hangul", "duplicate", "person_added", "number_added"):
+        assert not [case for case in missed if case[0] == reason]
+    assert len(missed) <= 0.01 * sum(total.values()), missed
+
+
+def test_without_keywords_only_the_form_is_judged():
+    three = ["할머니가 물을 안 마셔요.", "세 개 주세요.", "세 개 주세요!"]
+    assert check(three, None, Context()) == [[], [], ["duplicate"]]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "keywords", "kept"),
+    [
+        ("물을 마시고 싶어요.", ["물", "마시다"], True),
+        ("물을 마시고 싶지 않아요.", ["물", "마시다"], False),
+        ("물을 안 마실래요.", ["물", "마시다", "안"], True),
+        ("물을 마실래요.", ["물", "마시다", "안"], False),
+        ("우유가 싫어요.", ["우유", "싫다"], True),
+        ("우유가 싫지 않아요.", ["우유", "싫다"], False),
+        ("우유 괜찮아요.", ["우유", "싫다"], False),
+        ("아니요, 그거 아니에요.", ["아니요"], True),
+        ("목도리랑 치마 주세요.", ["목도리", "치마", "주세요"], True),
+        ("여기서 뛰지 마세요.", ["뛰다"], False),
+        ("이제 그만할래요.", ["그만"], True),
+    ],
+)
+def test_polarity(sentence, keywords, kept):
+    assert polarity_kept(sentence, keywords) is kept
+
+
+def test_persons_and_numbers_of_the_input_are_not_additions():
+    context = Context.parse({"time": "오후 3시", "interaction_partner": "담임 선생님"})
+    assert check(["선생님, 엄마가 세 시에 와요."], ["엄마", "오다"], context) == [[]]
+    assert check(["선생님, 아빠가 세 시에 와요."], ["엄마", "오다"], context) == [["card_missing", "person_added"]]
+    assert check(["의사 선생님, 엄마가 와요."], ["엄마", "오다"], context) == [["person_added"]]
+    assert check(["엄마가 네 시에 와요."], ["엄마", "오다"], context) == [["number_added"]]
+    # 형 stands inside 인형, and is nobody there.
+    assert check(["형이 인형을 줘요."], ["인형", "주세요"], Context()) == [["person_added"]]
+    assert check(["TV 보고 싶어요."], ["보다"], Context()) == [[]]
+    assert check(["game 하고 싶어요."], ["하다"], Context()) == [["not_hangul"]]
+
+
+def test_comparable_keeps_questions_apart():
+    assert comparable("물 줘요.") == comparable(" 물  줘요!")
+    assert comparable("물 줘요.") != comparable("물 줘요?")
