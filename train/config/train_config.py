@@ -1,0 +1,158 @@
+"""TRAIN_CONFIG: every setting of a run, flat, with its consequence. A JSON file (`--config`) and `--set key=value` use
+the same keys; an unknown key, a wrong type or an impossible combination is an error with the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from dataset.prepare.records import UserError, read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TRAIN_CONFIG: dict[str, Any] = {
+    # --- model
+    "model_type": "phi3_vision",  # which backbone class (see train/models/backbones.py)
+    "model_size": "3.8B",  # a label, checked against the weights (3.8B: the decoder; with its tower 4.15B)
+    "model_path": "microsoft/Phi-3.5-vision-instruct",  # hub id or local folder in the published layout
+    "backbone": {},  # a backbone configuration: trained from scratch; empty: weights from model_path
+    "vocab_size": 3000,  # only from scratch: entries of the tokenizer trained on the training split
+    "num_crops": 1,  # local tiles a picture: 1 = 313 tokens a card, 4 = 757; simple drawings need 1
+    # --- LoRA (pretrained backbones)
+    "use_lora": True,  # False tunes the whole decoder: 4B parameters with optimizer states
+    "lora_r": 64,
+    "lora_alpha": 64,
+    "lora_dropout": 0.05,
+    "lora_target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],  # must match inside the decoder
+    "train_projector": True,  # from pictures to the decoder's space; False lets the cache hold its output too
+    # --- what conditions the model
+    "persona_tokens": 4,  # soft tokens after the first BOS
+    "context_width": 512,  # inner width of the context attention
+    "cluster_weight": 0.3,  # weight of card and preference clusters in the context memory
+    "persona_dropout": 0.1,  # share of rows trained without persona: it may be unknown when used
+    "context_dropout": 0.1,  # likewise for the context
+    "keyword_dropout": 0.5,  # share of rows without card words: pictures alone must do
+    "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there
+    "style_loss_weight": 0.1,
+    "style_labels": True,  # False: the data's outputs have no style order
+    "voice": "first",  # first: the person speaks; third: notes about the person
+    # --- training
+    "batch_size": 4,  # samples a step and device; each holds three interpretations
+    "gradient_accumulation_steps": 8,  # effective batch = batch_size x this x devices
+    "learning_rate": 2e-5,  # LoRA or backbone
+    "head_learning_rate": 1e-3,  # persona, context, clusters, styles: at 2e-5 a zero gate stays shut
+    "weight_decay": 0.01,
+    "warmup_ratio": 0.03,  # share of the updates with rising learning rate, then cosine
+    "max_grad_norm": 1.0,
+    "num_epochs": 10,
+    "max_steps": 0,  # updates; 0: num_epochs decides
+    "max_length": 4096,  # a longer row is an error that names its record; nothing is cut
+    "early_stopping_patience": 0,  # evaluations without improvement before stopping; 0: never
+    "vision_pretrain_steps": 0,  # only from scratch: updates in which the tower learns to tell the cards apart
+    "seed": 42,
+    # --- hardware
+    "device": "cuda",
+    "use_fp16": True,  # mixed precision with the loss scaler on CUDA; on a CPU fp32 is used and said
+    "use_bf16": False,  # instead of fp16, on hardware that has it
+    "gradient_checkpointing": True,  # less memory, about a third slower
+    "num_workers": 2,
+    # --- evaluation, logging, files
+    "eval_steps": 200,
+    "save_steps": 200,
+    "logging_steps": 10,
+    "max_checkpoints": 3,
+    "best_metric": "val_loss",
+    "eval_samples": 512,  # validation rows a loss evaluation reads
+    "max_new_tokens": 48,
+    "log_samples": False,  # True lets loggers see sentences and personas
+    "processed_data": "dataset/processed/dataset_completed.json",
+    "clustering_results": "dataset/processed/clustering_results.json",
+    "images_folder": "dataset/images",
+    "checkpoint_dir": "train/checkpoints",
+    "log_dir": "train/logs",
+}
+
+PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "log_dir")
+# Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
+RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "voice", *PATH_KEYS)
+_CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": ("phi3_vision",)}
+_POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "num_crops", "logging_steps")
+_POSITIVE += ("eval_steps", "save_steps", "max_length", "max_checkpoints", "max_new_tokens", "learning_rate")
+_SHARES = ("persona_dropout", "context_dropout", "keyword_dropout", "style_dropout", "lora_dropout", "warmup_ratio")
+
+
+def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
+    """TRAIN_CONFIG with `settings` laid over it.
+
+    Raises:
+        UserError: an unknown key (the nearest is named), a wrong type, a value out of range, settings that contradict.
+    """
+    config = dict(TRAIN_CONFIG)
+    for key, value in settings.items():
+        if key not in TRAIN_CONFIG:
+            near = difflib.get_close_matches(key, TRAIN_CONFIG, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "train/config/train_config.py lists the keys"
+            raise UserError(f"{where}: unknown key {key!r}; {hint}")
+        config[key] = _typed(key, value, where)
+    for key in _POSITIVE:
+        if config[key] <= 0:
+            raise UserError(f"{where}: {key} must be above 0, not {config[key]!r}")
+    for key in _SHARES:
+        if not 0 <= config[key] < 1:
+            raise UserError(f"{where}: {key} is a share, at least 0 and below 1, not {config[key]!r}")
+    for key, allowed in _CHOICES.items():
+        if config[key] not in allowed:
+            raise UserError(f"{where}: {key} must be one of {', '.join(allowed)}, not {config[key]!r}")
+    if config["use_bf16"] and config["use_fp16"] and "use_fp16" in settings:
+        raise UserError(f"{where}: use_fp16 and use_bf16 are both true; choose one")
+    if config["device"].split(":")[0] not in ("cuda", "cpu"):
+        raise UserError(f"{where}: device must be 'cuda', 'cuda:N' or 'cpu', not {config['device']!r}")
+    if config["backbone"] and config["use_lora"] and "use_lora" in settings:
+        raise UserError(
+            f"{where}: a backbone trained from scratch has nothing for LoRA to adapt; set use_lora to false"
+        )
+    if config["use_bf16"]:
+        config["use_fp16"] = False
+    if config["backbone"]:
+        config["use_lora"] = False
+    return config
+
+
+def _typed(key: str, value: Any, where: str) -> Any:
+    default = TRAIN_CONFIG[key]
+    if isinstance(default, bool) or isinstance(value, bool):
+        good = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        good = isinstance(value, int | float)
+        value = float(value) if good else value
+    else:
+        good = isinstance(value, type(default))
+    if not good:
+        raise UserError(f"{where}: {key} must be {type(default).__name__}, like {default!r}, not {value!r}")
+    return value
+
+
+def load_config(path: str | Path | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
+    """The resolved config of a run: TRAIN_CONFIG, then the JSON file, then `key=value` overrides, validated."""
+    settings: dict[str, Any] = {}
+    if path is not None:
+        settings = read_json(path)
+        if not isinstance(settings, dict):
+            raise UserError(f"{path}: expected a JSON object of settings")
+        validate(settings, str(path))
+    for override in overrides or []:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: write key=value")
+        try:
+            settings[key] = json.loads(text)
+        except json.JSONDecodeError:
+            settings[key] = text
+    return validate(settings, str(path) if path is not None and not overrides else "config")
+
+
+def at_root(path: str | Path, root: Path = ROOT) -> Path:
+    """A path of the config: absolute as it is, relative to the repository's root (or a workspace)."""
+    return Path(path) if Path(path).is_absolute() else root / path

@@ -1,0 +1,287 @@
+"""JSON and pictures to batches.
+
+A row is `[prompt | answer 1 | answer 2 | answer 3]`: every answer sees the prompt and itself, and its positions start
+where the prompt ends. Loss and gradients equal those of three separate rows. Each answer opens with its style.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dataset.prepare.records import Context, Persona, Sample, UserError, nfc
+from train.models.conditioning import CONTEXT_FIELDS, NO_STYLE, Conditions, persona_categories
+from train.models.prompt import PromptEncoder
+
+IGNORE = -100
+_CARDS, _PREFERRED = 4, 8
+
+
+@dataclass
+class Row:
+    """One encoded sample, or one request (no answers)."""
+
+    prompt: list[int]
+    answers: list[list[int]]
+    styles: list[int]
+    cards: list[int]  # indices into the pictures of the run or the request
+    persona: Persona
+    context: Context
+    record: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + sum(len(answer) for answer in self.answers)
+
+
+@dataclass
+class Batch:
+    """Tensors of a step. B rows, L positions, N answers in the batch (row by row), A longest answer.
+
+    `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
+    `cards` (B, 4): indices into `pictures`, the batch's distinct pictures, -1 where there is none.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    segments: Tensor
+    targets: Tensor
+    style_places: Tensor  # (N, 2) row and position where each answer opens
+    style_inputs: Tensor  # (N,) the style told there, NO_STYLE where it is dropped
+    style_labels: Tensor  # (N,) the answer's style, IGNORE where the classifier must not learn from it
+    answer_places: Tensor  # (N, A) positions of the answers' text within their row, -1 padding
+    cards: Tensor
+    pictures: list[int]
+    conditions: Conditions
+    records: list[int]
+
+    def to(self, device: torch.device | str) -> Batch:
+        moved = {f.name: getattr(self, f.name) for f in fields_of(self)}
+        for name, value in moved.items():
+            if isinstance(value, Tensor | Conditions):
+                moved[name] = value.to(device)
+        return Batch(**moved)
+
+    @property
+    def label_tokens(self) -> int:
+        return int((self.targets != IGNORE).sum())
+
+
+def split_long_answers(row: Row, switch: int) -> list[Row]:
+    """A row whose answers would fall on both sides of the rotary switch becomes one row an answer."""
+    ends = {len(row.prompt) + len(answer) > switch for answer in row.answers}
+    if len(ends) < 2:
+        return [row]
+    return [
+        Row(row.prompt, [answer], [style], row.cards, row.persona, row.context, row.record)
+        for answer, style in zip(row.answers, row.styles, strict=True)
+    ]
+
+
+def collate(
+    rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor, drop_style: Sequence[bool] | None = None
+) -> Batch:
+    """Rows to a batch padded on the right. `clusters`: of every picture that `cards` can name, -1 unknown."""
+    width = max(row.length for row in rows)
+    shape = (len(rows), width)
+    ids, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+    segments, targets = torch.full(shape, -1), torch.full(shape, IGNORE)
+    places, told, labels, texts = [], [], [], []
+    for b, row in enumerate(rows):
+        start = len(row.prompt)
+        ids[b, :start] = torch.tensor(row.prompt)
+        positions[b, :start] = torch.arange(start)
+        segments[b, :start] = 0
+        dropped = bool(drop_style and drop_style[b])
+        for k, (answer, style) in enumerate(zip(row.answers, row.styles, strict=True), start=1):
+            stop = start + len(answer)
+            ids[b, start + 1 : stop] = torch.tensor(answer[:-1], dtype=torch.long)
+            targets[b, start:stop] = torch.tensor(answer)
+            positions[b, start:stop] = torch.arange(len(row.prompt), len(row.prompt) + len(answer))
+            segments[b, start:stop] = k
+            places.append((b, start))
+            told.append(NO_STYLE if dropped else style)
+            labels.append(style if dropped and style != NO_STYLE else IGNORE)
+            texts.append(torch.arange(start + 1, stop))
+            start = stop
+    distinct = sorted({card for row in rows for card in row.cards})
+    local = {card: place for place, card in enumerate(distinct)}
+    cards = torch.full((len(rows), _CARDS), -1)
+    for b, row in enumerate(rows):
+        cards[b, : len(row.cards)] = torch.tensor([local[card] for card in row.cards], dtype=torch.long)
+    return Batch(
+        input_ids=ids,
+        position_ids=positions,
+        segments=segments,
+        targets=targets,
+        style_places=torch.tensor(places, dtype=torch.long).view(-1, 2),
+        style_inputs=torch.tensor(told, dtype=torch.long),
+        style_labels=torch.tensor(labels, dtype=torch.long),
+        answer_places=torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=-1)
+        if texts
+        else torch.zeros((0, 0), dtype=torch.long),
+        cards=cards,
+        pictures=distinct,
+        conditions=conditions(rows, encoder, clusters),
+        records=[row.record for row in rows],
+    )
+
+
+def conditions(rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor) -> Conditions:
+    """What conditions each row, as tensors."""
+    persona_text, text, field, position = [], [], [], []
+    for row in rows:
+        p = row.persona
+        pieces = (p.disability_type, p.communication_characteristics, *p.interesting_topics)
+        persona_text.append([i for piece in pieces if piece for i in encoder.text(piece)])
+        tokens = [
+            (i, f, left) for f, name in enumerate(CONTEXT_FIELDS) for i, left in _counted(row.context, name, encoder)
+        ]
+        text.append([t[0] for t in tokens])
+        field.append([t[1] for t in tokens])
+        position.append([t[2] for t in tokens])
+    cards = [[int(clusters[card]) for card in row.cards] for row in rows]
+    preferred = [row.persona.preferred_category_types[:_PREFERRED] for row in rows]
+    return Conditions(
+        categories=torch.tensor([persona_categories(row.persona) for row in rows]),
+        persona_text=_padded(persona_text, -1),
+        context_text=_padded(text, -1),
+        context_field=_padded(field, 0),
+        context_position=_padded(position, 0),
+        card_clusters=_padded(cards, -1, _CARDS),
+        preferred_clusters=_padded(preferred, -1, _PREFERRED),
+    )
+
+
+def _counted(context: Context, name: str, encoder: PromptEncoder) -> list[tuple[int, int]]:
+    value = getattr(context, name)
+    ids = encoder.text(value) if value else ()
+    return [(token, len(ids) - 1 - i) for i, token in enumerate(ids)]
+
+
+def _padded(lists: Sequence[Sequence[int]], fill: int, width: int = 1) -> Tensor:
+    table = torch.full((len(lists), max(width, *(len(items) for items in lists))), fill)
+    for row, items in enumerate(lists):
+        table[row, : len(items)] = torch.tensor(list(items), dtype=torch.long)
+    return table
+
+
+class AACDataset(torch.utils.data.Dataset[Row]):
+    """Samples to rows, with the drops of training drawn from (seed, epoch, record): the same whoever asks, and when.
+
+    Args:
+        image_tokens: positions each picture takes, by its index in `card_index`.
+        card_index: file name to picture index.
+        drops: shares for persona, context, keyword; empty for evaluation (nothing dropped, no keywords).
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        encoder: PromptEncoder,
+        card_index: dict[str, int],
+        image_tokens: Sequence[int],
+        drops: dict[str, float] | None = None,
+        seed: int = 0,
+        max_length: int = 4096,
+        style_labels: bool = True,
+    ) -> None:
+        self.samples, self.encoder, self.drops = samples, encoder, drops or {}
+        self.card_index, self.image_tokens = card_index, image_tokens
+        self.seed, self.epoch, self.max_length = seed, 0, max_length
+        self.styles = [0, 1, 2] if style_labels else [NO_STYLE] * 3
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Row:
+        sample = self.samples[index]
+        draw = random.Random(f"{self.seed}|{self.epoch}|{sample.id}")
+        persona = Persona() if draw.random() < self.drops.get("persona", 0) else sample.persona
+        context = Context() if draw.random() < self.drops.get("context", 0) else sample.context
+        keywords = sample.keywords if self.drops and draw.random() >= self.drops.get("keyword", 0) else None
+        cards = [self.card_index[card] for card in sample.cards]
+        row = Row(
+            prompt=self.encoder.prompt([self.image_tokens[card] for card in cards], persona, context, keywords),
+            answers=[self.encoder.answer(text) for text in sample.output],
+            styles=self.styles,
+            cards=cards,
+            persona=persona,
+            context=context,
+            record=sample.id,
+        )
+        longest = len(row.prompt) + max(len(answer) for answer in row.answers)
+        if longest > self.max_length:
+            raise UserError(
+                f"record {sample.id}: {longest} tokens with its longest answer exceed max_length {self.max_length}; "
+                "raise max_length, lower num_crops or shorten the record (nothing is cut inside a picture)"
+            )
+        return row
+
+
+class BucketedBatches(torch.utils.data.Sampler[list[int]]):
+    """Batches of rows of like length, in an order that (seed, epoch) fixes; `start` skips batches already done."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, shuffle: bool = True) -> None:
+        self.lengths, self.batch_size, self.seed, self.shuffle = lengths, batch_size, seed, shuffle
+        self.epoch, self.start = 0, 0
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def batches(self) -> list[list[int]]:
+        order = list(range(len(self.lengths)))
+        draw = random.Random(f"{self.seed}|{self.epoch}")
+        if self.shuffle:
+            draw.shuffle(order)
+        pool = self.batch_size * 32
+        groups: list[list[int]] = []
+        for first in range(0, len(order), pool):
+            near = sorted(order[first : first + pool], key=lambda i: self.lengths[i])
+            groups += [near[i : i + self.batch_size] for i in range(0, len(near), self.batch_size)]
+        if self.shuffle:
+            draw.shuffle(groups)
+        return groups
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from self.batches()[self.start :]
+
+
+def find_pictures(samples: Sequence[Sample], folder: str | Path) -> list[Path]:
+    """The distinct card files of the samples, in a fixed order.
+
+    Raises:
+        UserError: a card's file is not in the folder; the record that names it is named.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"images_folder {folder}: not a folder; run `python data_prepare.py` or set images_folder")
+    there = {nfc(path.name): path for path in folder.iterdir()}
+    wanted: dict[str, int] = {}
+    for sample in samples:
+        for card in sample.cards:
+            wanted.setdefault(card, sample.id)
+    if missing := [(card, record) for card, record in wanted.items() if card not in there]:
+        card, record = missing[0]
+        raise UserError(f"record {record}: card {card!r} is not in {folder} ({len(missing)} cards are missing)")
+    return [there[card] for card in sorted(wanted)]
+
+
+def loader(
+    dataset: AACDataset, batches: Any, collate_rows: Any, workers: int = 0
+) -> torch.utils.data.DataLoader[Batch]:
+    """A DataLoader whose iterator draws no number from the global generator (a resumed run must not drift)."""
+    return torch.utils.data.DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate_rows,
+        num_workers=workers,
+        generator=torch.Generator().manual_seed(0),
+    )

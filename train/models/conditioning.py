@@ -1,0 +1,182 @@
+"""What AAC adds to the backbone: persona embedding, context attention with clusters, interpretation styles.
+
+Shapes: B rows, T text tokens, M memory entries, D decoder width, W inner width, C width of a pooled view, K clusters.
+Free text is read from its tokens, never looked up by id, so that unseen personas and partners work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dataset.prepare.records import Persona
+
+# Position 0 of each vocabulary is "unknown".
+PERSONA_VOCABULARIES: dict[str, tuple[str, ...]] = {
+    "age": ("", "아동", "청소년", "성인", "노인"),
+    "gender": ("", "여성", "남성"),
+    "selection_complexity": ("", "simple", "moderate", "complex"),
+    "utterance_length": ("", "짧게", "보통", "자세히"),
+    "speech_level": ("", "반말", "해요체", "합쇼체"),
+}
+CONTEXT_FIELDS = ("time", "place", "interaction_partner", "current_activity")
+STYLES = 3
+NO_STYLE = STYLES
+_POSITIONS = 8  # counted from the end of a field: Korean puts the head of a phrase last
+
+
+def persona_categories(persona: Persona) -> list[int]:
+    """One index a vocabulary; what a vocabulary does not know is unknown (0), never an error."""
+    values = ((getattr(persona, name), words) for name, words in PERSONA_VOCABULARIES.items())
+    return [words.index(value) if value in words else 0 for value, words in values]
+
+
+@dataclass
+class Conditions:
+    """What a batch knows beside its prompts. Padding: text ids -1, clusters -1."""
+
+    categories: Tensor  # (B, 5) indices into PERSONA_VOCABULARIES
+    persona_text: Tensor  # (B, T) token ids of disability, characteristics and topics
+    context_text: Tensor  # (B, T) token ids of the context's fields, one after another
+    context_field: Tensor  # (B, T) index into CONTEXT_FIELDS
+    context_position: Tensor  # (B, T) tokens left in the field after this one
+    card_clusters: Tensor  # (B, 4)
+    preferred_clusters: Tensor  # (B, 8)
+
+    def to(self, device: torch.device | str) -> Conditions:
+        return Conditions(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+def _mean_text(embedding: nn.Embedding, ids: Tensor) -> Tensor:
+    """(B, T) ids to (B, D) mean token embeddings, not trained from here; no text gives zeros."""
+    mask = (ids >= 0)[..., None]
+    vectors = embedding(ids.clamp(min=0)).detach().float() * mask
+    return vectors.sum(1) / mask.sum(1).clamp(min=1)
+
+
+class PersonaEmbedding(nn.Module):
+    """A persona to a few soft tokens at the scale of the token embeddings: fresh ones disturb little, and gradients
+    reach them from the first step."""
+
+    def __init__(self, hidden: int, tokens: int, width: int = 256) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.fields = nn.ModuleList(nn.Embedding(len(words), width) for words in PERSONA_VOCABULARIES.values())
+        self.text = nn.Linear(hidden, width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, hidden * tokens)
+        )
+
+    def fields_of(self, categories: Tensor) -> Tensor:
+        """(B, 5) to (B, 5, W): each field's own vector."""
+        return torch.stack([table(categories[:, i]) for i, table in enumerate(self.fields)], dim=1)
+
+    def forward(self, conditions: Conditions, embedding: nn.Embedding) -> Tensor:
+        """Soft tokens (B, tokens, D)."""
+        text = _mean_text(embedding, conditions.persona_text)
+        scale = embedding.weight.detach().float().std()
+        summed = self.fields_of(conditions.categories).sum(1) + self.text(text / scale)
+        soft = self.mlp(summed).unflatten(-1, (self.tokens, -1))
+        return functional.normalize(soft, dim=-1) * (soft.shape[-1] ** 0.5) * scale
+
+
+class ContextAttention(nn.Module):
+    """Gated cross-attention from the decoder's hidden states to a small memory.
+
+    The memory holds the context's tokens, the persona's fields and text, the clusters of the chosen cards and of the
+    person's preference (scaled by `cluster_weight`). Gates start at zero: a fresh module changes no logit
+    (as in Flamingo, Alayrac et al. 2022).
+    """
+
+    def __init__(self, hidden: int, width: int, layers: tuple[int, ...], pooled: int, cluster_weight: float) -> None:
+        super().__init__()
+        width = min(width, 512, hidden)
+        self.layers = layers
+        self.heads = max(1, width // 64)
+        self.cluster_weight = cluster_weight
+        self.token = nn.Linear(hidden, width)
+        self.field = nn.Embedding(len(CONTEXT_FIELDS), width)
+        self.position = nn.Embedding(_POSITIONS, width)
+        self.persona = nn.ModuleList(nn.Embedding(len(words), width) for words in PERSONA_VOCABULARIES.values())
+        self.persona_text = nn.Linear(hidden, width)
+        self.cluster = nn.Linear(pooled, width)
+        self.cluster_kind = nn.Embedding(2, width)
+        self.nothing = nn.Parameter(torch.zeros(1, 1, width))  # an entry that is always there
+        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads) for i in layers})
+
+    def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> tuple[Tensor, Tensor]:
+        """Entries (B, M, W) and which of them exist (B, M)."""
+        scale = embedding.weight.detach().float().std()
+        tokens = self.token(embedding(c.context_text.clamp(min=0)).detach().float() / scale)
+        tokens = tokens + self.field(c.context_field) + self.position(c.context_position.clamp(max=_POSITIONS - 1))
+        persona = torch.stack([table(c.categories[:, i]) for i, table in enumerate(self.persona)], dim=1)
+        prose = self.persona_text(_mean_text(embedding, c.persona_text) / scale)[:, None]
+        entries = [self.nothing.expand(len(tokens), -1, -1), tokens, persona, prose]
+        exists = [tokens.new_ones(len(tokens), 1, dtype=torch.bool), c.context_text >= 0, c.categories > 0]
+        exists.append((c.persona_text >= 0).any(1, keepdim=True))
+        weights = [1.0, 1.0, 1.0, 1.0]
+        if len(centroids):
+            for kind, clusters in enumerate((c.card_clusters, c.preferred_clusters)):
+                vectors = self.cluster(centroids[clusters.clamp(min=0)]) + self.cluster_kind.weight[kind]
+                entries.append(vectors)
+                exists.append((clusters >= 0) & (clusters < len(centroids)))
+                weights.append(self.cluster_weight)
+        normed = [self.norm(entry) * weight for entry, weight in zip(entries, weights, strict=True)]
+        return torch.cat(normed, dim=1), torch.cat(exists, dim=1)
+
+    def attend(self, layer: int, hidden: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+        """Hidden states (B, L, D) after decoder layer `layer`, with what they read from the memory."""
+        if layer not in self.layers:
+            return hidden
+        return hidden + self.blocks[str(layer)](hidden, *memory).to(hidden.dtype)
+
+
+class _CrossAttention(nn.Module):
+    def __init__(self, hidden: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(hidden)
+        self.query = nn.Linear(hidden, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, hidden, bias=False)
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, hidden: Tensor, entries: Tensor, exists: Tensor) -> Tensor:
+        def heads(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        query = heads(self.query(self.norm(hidden.to(self.norm.weight.dtype))))
+        key, value = (heads(x) for x in self.key_value(entries).chunk(2, dim=-1))
+        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=exists[:, None, None])
+        return torch.tanh(self.gate) * self.out(read.transpose(1, 2).flatten(2))
+
+
+class InterpretationStyle(nn.Module):
+    """A learned vector opens each answer (index `NO_STYLE`: none told); a classifier reads the style from its text."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(STYLES + 1, hidden)
+        self.norm = nn.LayerNorm(hidden)
+        self.classifier = nn.Linear(hidden, STYLES)
+
+    def opening(self, styles: Tensor, scale: Tensor) -> Tensor:
+        """Style indices (N,) to the answers' first input vectors (N, D), at the token embeddings' scale."""
+        return self.embedding(styles) * scale
+
+    def logits(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Mean hidden state of each answer's text: (N, A, D) with mask (N, A) to (N, 3)."""
+        weights = mask[..., None].to(hidden.dtype)
+        pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return self.classifier(self.norm(pooled.to(self.norm.weight.dtype)))
+
+
+def nearest_cluster(pooled: Tensor, centroids: Tensor) -> Tensor:
+    """Pooled pictures (N, C) to the index of the nearest centroid (K, C) by cosine; without centroids -1."""
+    if not len(centroids):
+        return torch.full((len(pooled),), -1, dtype=torch.long, device=pooled.device)
+    return (functional.normalize(pooled, dim=-1) @ functional.normalize(centroids, dim=-1).T).argmax(-1)

@@ -1,0 +1,1 @@
+"""Metrics, gate, checkpoints, logging: each its own module."""
