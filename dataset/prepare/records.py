@@ -159,10 +159,10 @@ class Sample(BaseModel):
     cards: list[str] = Field(min_length=1)
     output: list[str] = Field(min_length=INTERPRETATIONS)
     key: str = ""
+    keywords: list[str] = Field(default_factory=list)
 
-    @property
-    def keywords(self) -> list[str]:
-        return [card_keyword(card) for card in self.cards]
+    def model_post_init(self, _: Any) -> None:
+        self.keywords = self.keywords or [card_keyword(card) for card in self.cards]
 
     @property
     def split(self) -> Split:
@@ -287,6 +287,7 @@ def _sample(row: dict[str, Any], where: str) -> Sample:
         cards=[nfc(card) for card in cards],
         output=[nfc(text) for text in output[:INTERPRETATIONS]],
         key=row.get("key") or sample_key(persona_id, cards, row.get("id", 0)),
+        keywords=[nfc(word) for word in row.get("keywords") or []],
     )
 
 

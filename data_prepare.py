@@ -1,0 +1,83 @@
+"""Make dataset/ in eight steps: cards, embeddings, clusters, rows, tags, preferences, combinations, interpretations.
+
+python data_prepare.py --steps 1 2 3 4 5 6 7 8
+python data_prepare.py --steps 8 --overwrite
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from dataset.prepare.records import UserError
+
+ROOT = Path(__file__).resolve().parent
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = parser.add_argument(
+        "--steps", nargs="+", type=int, choices=range(1, 9), metavar="N", default=list(range(1, 9)), help="1 to 8"
+    )
+    steps.help = "1 cards, 2 embeddings, 3 clusters, 4 rows, 5 tags, 6 preferences, 7 combinations, 8 interpretations"
+    parser.add_argument("--overwrite", action="store_true", help="run the steps even where nothing changed")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, read and write; change nothing")
+    parser.add_argument("--workspace", type=Path, default=ROOT, metavar="DIR", help="root of the default folders")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="cards, <id>_<keyword>.png (default dataset/images)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="what is made (default dataset/processed)")
+    parser.add_argument("--personas", type=Path, metavar="FILE", help="default: dataset/persona.json")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="keywords of cards whose file names hold none")
+    parser.add_argument("--samples-per-persona", type=int, default=200, metavar="N", help="default: %(default)s")
+    parser.add_argument("--clusters", type=int, default=64, metavar="K", help="at most (default: %(default)s)")
+    parser.add_argument("--encoder", choices=("offline", "clip"), default="offline", help="default: %(default)s")
+    parser.add_argument("--teacher", choices=("grammar",), default="grammar", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
+    parser.add_argument("--start", type=int, default=0, metavar="N", help="step 8: first row (default 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="step 8: that many rows only")
+    args = parser.parse_args(argv)
+    for name, least in (("samples_per_persona", 1), ("clusters", 1), ("start", 0), ("limit", 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        from dataset.prepare.pipeline import Options, run_steps
+
+        home = args.workspace.resolve() / "dataset"
+        personas = args.personas or (home / "persona.json" if (home / "persona.json").exists() else None)
+        options = Options(
+            images=(args.images or home / "images").resolve(),
+            output=(args.output or home / "processed").resolve(),
+            personas=(personas or ROOT / "dataset/persona.json").resolve(),
+            samples_per_persona=args.samples_per_persona,
+            seed=args.seed,
+            encoder=args.encoder,
+            clusters=args.clusters,
+            teacher=args.teacher,
+            labels=args.labels and args.labels.resolve(),
+            start=args.start,
+            limit=args.limit,
+        )
+        run_steps(sorted(set(args.steps)), options, args.overwrite, args.dry_run)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what is done stays done: run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Step 2: a vector for every card's picture and for its keyword.
+
+`offline` needs no weights: pictures by layout, colour and edge directions; words by letters and by their category in
+the shipped lexicon. It is lexical, not semantic, and named so in the file. `clip` is CLIP ViT-B/32 with its
+multilingual text tower (Reimers & Gurevych 2020), since keywords are Korean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dataset.prepare.lexicon import load_lexicon, lookup
+from dataset.prepare.records import UserError, nfc, read_json, write_atomic, write_json
+
+if TYPE_CHECKING:
+    from dataset.prepare.pipeline import Options
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+OFFLINE = "offline-lexical-1"
+CLIP_IMAGE = "sentence-transformers/clip-ViT-B-32"
+CLIP_TEXT = "sentence-transformers/clip-ViT-B-32-multilingual-v1"
+ENCODERS = ("offline", "clip")
+WIDTH = 256
+CHUNK = 256
+_CATEGORY_SHARE = 0.6  # two words of one category are then alike by 0.6: above the threshold of step 6
+
+
+def embed_cards(options: Options) -> str:
+    """Write `image_embeddings.npy`, `text_embeddings.npy` ((N, D) float32, rows of length 1) and `embeddings.json`.
+
+    The JSON names the files, the encoder and the rows' order. Rows that are done survive an interruption.
+    """
+    from tqdm import tqdm
+
+    cards = read_json(options.file("cards.json"))["cards"]
+    name, images_of, words_of = encoder(options.encoder)
+    words = words_of([card["keyword"] for card in cards])
+    partial = options.file(".image_embeddings.partial.npy")
+    progress = options.file(".image_embeddings.progress.json")
+    key = hashlib.sha256(json.dumps([name, [card["sha256"] for card in cards]]).encode()).hexdigest()
+    done = _resumed(progress, partial, key)
+    shape = (len(cards), words.shape[1])
+    rows = np.lib.format.open_memmap(partial, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
+    with tqdm(total=len(cards), initial=done, desc="embeddings", unit="card", leave=False) as bar:
+        for first in range(done, len(cards), CHUNK):
+            paths = [options.images / card["file"] for card in cards[first : first + CHUNK]]
+            rows[first : first + len(paths)] = images_of(paths)
+            rows.flush()
+            write_json(progress, {"key": key, "done": first + len(paths)}, None)
+            bar.update(len(paths))
+    del rows
+    partial.replace(options.file("image_embeddings.npy"))
+    progress.unlink(missing_ok=True)
+    save_array(options.file("text_embeddings.npy"), words)
+    files = {"image_embeddings": "image_embeddings.npy", "text_embeddings": "text_embeddings.npy"}
+    about = {"encoder": name, "dimensions": words.shape[1], **files, "filenames": [card["file"] for card in cards]}
+    write_json(options.file("embeddings.json"), about)
+    return f"{len(cards)} cards x {words.shape[1]} numbers, pictures and words ({name}) -> embeddings.json, *.npy"
+
+
+def encoder(kind: str) -> tuple[str, Callable[[Sequence[Path]], Array], Callable[[Sequence[str]], Array]]:
+    """The encoder's name, and what turns pictures and words into (N, D) rows of length 1.
+
+    Raises:
+        UserError: the weights of `clip` are not to be had here.
+    """
+    if kind == "offline":
+        return OFFLINE, offline_images, offline_words
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        pictures, texts = SentenceTransformer(CLIP_IMAGE), SentenceTransformer(CLIP_TEXT)
+    except OSError as error:
+        raise UserError(f"--encoder clip: {CLIP_IMAGE} cannot be loaded ({error}); use --encoder offline") from None
+
+    def images_of(paths: Sequence[Path]) -> Array:
+        return pictures.encode([open_card(path) for path in paths], normalize_embeddings=True).astype(np.float32)
+
+    def words_of(words: Sequence[str]) -> Array:
+        return texts.encode(list(words), normalize_embeddings=True).astype(np.float32)
+
+    return f"{CLIP_IMAGE} + {CLIP_TEXT}", images_of, words_of
+
+
+def offline_images(paths: Sequence[Path]) -> Array:
+    """(N, 256): an 8x8 colour thumbnail (192) and edge directions, 16 in each quarter (64), each half of the length."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        return np.stack(list(pool.map(_picture, paths)))
+
+
+def offline_words(words: Sequence[str]) -> Array:
+    """(N, 256): the category of a word that the lexicon knows, and its letters (hashed jamo and syllable n-grams)."""
+    return np.stack([_word(nfc(word)) for word in words])
+
+
+def _picture(path: Path) -> Array:
+    from PIL import Image
+
+    image = open_card(path).resize((64, 64), Image.Resampling.BOX)
+    pixels = np.asarray(image, np.float32) / 255
+    thumbnail = 1 - pixels.reshape(8, 8, 8, 8, 3).mean((1, 3))  # ink: the white ground is nothing
+    across, down = np.gradient(pixels.mean(2), axis=1), np.gradient(pixels.mean(2), axis=0)
+    strength = np.hypot(across, down)
+    direction = ((np.arctan2(down, across) + np.pi) / (2 * np.pi) * 16).astype(int) % 16
+    quarter = (np.arange(64)[:, None] // 32) * 2 + np.arange(64)[None] // 32
+    edges = np.bincount((quarter * 16 + direction).ravel(), strength.ravel(), 64)
+    return np.concatenate([_unit(thumbnail.ravel()), _unit(edges)]).astype(np.float32) / np.float32(np.sqrt(2))
+
+
+@lru_cache(maxsize=1)
+def _categories() -> dict[str, int]:
+    return {category: place for place, category in enumerate(dict.fromkeys(card.category for card in load_lexicon()))}
+
+
+def _word(word: str) -> Array:
+    card = lookup(word)
+    letters = np.zeros(WIDTH - len(_categories()), np.float32)
+    jamo = unicodedata.normalize("NFD", f"<{word}>")
+    grams = [jamo[i : i + 3] for i in range(len(jamo) - 2)] + [f"syllable {sign}" for sign in word]
+    for gram in grams:
+        digest = hashlib.blake2b(gram.encode(), digest_size=8).digest()
+        letters[int.from_bytes(digest[:4]) % len(letters)] += 1 if digest[4] & 1 else -1
+    category = np.zeros(len(_categories()), np.float32)
+    if card:
+        category[_categories()[card.category]] = 1
+    share = _CATEGORY_SHARE if card else 0.0
+    return np.concatenate([np.sqrt(share) * category, np.sqrt(1 - share) * _unit(letters)]).astype(np.float32)
+
+
+def _unit(row: Any) -> Any:
+    return row / max(float(np.linalg.norm(row)), 1e-12)
+
+
+def open_card(path: Path) -> Any:
+    """A card's picture, RGB on white; its name may be composed or as macOS wrote it (NFD)."""
+    from PIL import Image
+
+    from dataset.prepare.cards import on_white
+
+    decomposed = path.with_name(unicodedata.normalize("NFD", path.name))
+    with Image.open(path if path.exists() or not decomposed.exists() else decomposed) as image:
+        return on_white(image)
+
+
+def _resumed(progress: Path, partial: Path, key: str) -> int:
+    if not progress.exists() or not partial.exists():
+        return 0
+    known = read_json(progress)
+    return int(known["done"]) if known.get("key") == key else 0
+
+
+def save_array(path: Path, rows: Array) -> None:
+    """Write `rows` as .npy, atomically."""
+    buffer = io.BytesIO()
+    np.save(buffer, rows)
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,207 @@
+"""The eight steps in order: what each reads and writes, and whether it has to run again.
+
+A step is skipped while the content of what it reads, its settings and what it wrote are those of its last run. The
+record of runs is `.state.json` beside the outputs; a step is marked as begun before it writes, so that a run killed at
+any moment is simply done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset.prepare import cards, cluster, embed, personas, sampling, teach
+from dataset.prepare.cards import BANNED_FILE, pictures_in
+from dataset.prepare.records import UserError, read_json, write_json
+
+log = logging.getLogger("aac")
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line settles; paths are absolute."""
+
+    images: Path
+    output: Path
+    personas: Path
+    samples_per_persona: int = 200
+    seed: int = 42
+    encoder: str = "offline"
+    clusters: int = 64
+    teacher: str = "grammar"
+    labels: Path | None = None
+    start: int = 0
+    limit: int | None = None
+
+    def file(self, name: str) -> Path:
+        return self.output / name
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. `reads` and `writes` name files of the output folder or hold paths; `settings` name options."""
+
+    number: int
+    title: str
+    run: Callable[[Options], str]
+    reads: tuple[str | Path, ...]
+    writes: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+
+def _fetch_and_filter(options: Options) -> str:
+    marker = options.images / ".drawing"
+    if marker.exists() or not pictures_in(options.images):
+        from dataset.prepare import symbols
+
+        options.images.mkdir(parents=True, exist_ok=True)
+        log.info("    %s holds no cards: fetching the open symbol set (OpenMoji, CC BY-SA 4.0)", options.images)
+        cache = symbols.fetch(options.images.parent / ".cache")
+        marker.touch()
+        symbols.draw(cache, options.images)
+        marker.unlink()
+    return cards.filter_cards(options)
+
+
+LEXICON = HERE / "lexicon.csv"
+TEACHERS = HERE / "teachers"
+EMBEDDINGS = ("embeddings.json", "image_embeddings.npy", "text_embeddings.npy")
+CLUSTERS = ("clustering_results.json", "centroids.npy")
+STEPS = (
+    Step(1, "cards", _fetch_and_filter, ("images", "labels", BANNED_FILE), ("cards.json",)),
+    Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON), EMBEDDINGS, ("encoder",)),
+    Step(3, "clusters", cluster.cluster_cards, EMBEDDINGS, (*CLUSTERS, "cluster_map.png"), ("clusters", "seed")),
+    Step(4, "rows", personas.write_schema, ("personas",), ("dataset.json",), ("samples_per_persona",)),
+    Step(
+        5, "cluster tags", cluster.tag_clusters, ("cards.json", *EMBEDDINGS, *CLUSTERS, LEXICON), ("cluster_tags.json",)
+    ),
+    Step(
+        *(6, "preferences", personas.write_preferences),
+        reads=("personas", "cluster_tags.json", LEXICON),
+        writes=("enhanced_persona.json",),
+        settings=("encoder",),
+    ),
+    Step(
+        *(7, "card combinations", sampling.write_cards),
+        reads=("dataset.json", "enhanced_persona.json", "cards.json", *CLUSTERS, LEXICON, TEACHERS),
+        writes=("dataset_with_cards.json", "coverage.json"),
+        settings=("samples_per_persona", "seed", "teacher"),
+    ),
+    Step(
+        *(8, "interpretations", teach.write_interpretations),
+        reads=("dataset_with_cards.json", LEXICON, TEACHERS, HERE / "register.json"),
+        writes=("dataset_completed.json",),
+        settings=("seed", "teacher", "start", "limit"),
+    ),
+)
+
+
+def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False, dry_run: bool = False) -> None:
+    """Run the named steps in order, each only where something changed (or `overwrite`).
+
+    Raises:
+        UserError: an input is missing (the step that makes it is named), or a file that a step is about to write was
+            edited by hand since.
+    """
+    state_file = options.file(".state.json")
+    state = read_json(state_file) if state_file.exists() else {}
+    renewed: set[str] = set()
+    for step in [step for step in STEPS if step.number in numbers]:
+        known = state.get(str(step.number), {})
+        if dry_run:
+            pending = renewed & {str(name) for name in step.reads}
+            why = "its inputs would change" if pending else _why(step, options, known, overwrite)
+            renewed |= set(step.writes) if why else set()
+            reads = ", ".join(path.name for name in step.reads if (path := _path(name, options)))
+            print(f"[{step.number}/8] {step.title}: {f'would run: {why}' if why else 'nothing to do'}")
+            print(f"      reads {reads}\n      writes {', '.join(step.writes)}")
+            continue
+        why = _why(step, options, known, overwrite)
+        if not why:
+            log.info("[%d/8] %s: unchanged, skipped", step.number, step.title)
+            continue
+        log.info("[%d/8] %s (%s)", step.number, step.title, why)
+        _protect_edits(step, options, known, overwrite)
+        options.output.mkdir(parents=True, exist_ok=True)
+        state[str(step.number)] = {"begun": True}
+        write_json(state_file, state)
+        made = step.run(options)
+        # The inputs are read again: step 1 may have drawn the cards itself.
+        written = {name: _digest(options.file(name)) for name in step.writes}
+        state[str(step.number)] = {"inputs": _inputs(step, options), "outputs": written}
+        write_json(state_file, state)
+        log.info("      %s", made)
+
+
+def _why(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -> str:
+    """Why a step has to run; empty: it need not."""
+    if overwrite:
+        return "--overwrite"
+    missing = [name for name in step.writes if not options.file(name).exists()]
+    if missing:
+        return f"{missing[0]} is not there"
+    if "inputs" not in known:
+        return "its last run was not finished" if known.get("begun") else "never run here"
+    return "" if known["inputs"] == _inputs(step, options) else "its inputs changed"
+
+
+def _inputs(step: Step, options: Options) -> str:
+    """A digest over what a step reads: file contents and settings.
+
+    Raises:
+        UserError: a file is not there.
+    """
+    made_by = {name: other for other in STEPS for name in other.writes}
+    digest = hashlib.sha256(json.dumps({name: getattr(options, name) for name in step.settings}).encode())
+    for name in step.reads:
+        path = _path(name, options)
+        if path is None:
+            continue
+        if not path.exists() and name in made_by:
+            number = made_by[str(name)].number
+            raise UserError(f"{path}: not found; run `python data_prepare.py --steps {number}` first")
+        if not path.exists() and name != "images":
+            raise UserError(f"{path}: not found (--{name})")
+        digest.update(f"{name if isinstance(name, str) else name.name}:{_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _path(name: str | Path, options: Options) -> Path | None:
+    if isinstance(name, Path):
+        return name
+    return getattr(options, name) if name in ("images", "personas", "labels") else options.file(name)
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of a folder's pictures, code and tables, by name and content."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = pictures_in(path) or [f for f in sorted(path.glob("*")) if f.suffix in (".py", ".json", ".csv")]
+    return hashlib.sha256("".join(f"{f.name}:{_digest(f)}\n" for f in files).encode()).hexdigest()
+
+
+def _protect_edits(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -> None:
+    """A file that was edited since it was written is never lost: refused, or kept aside with `overwrite`."""
+    for name, digest in known.get("outputs", {}).items():
+        path = options.file(name)
+        if not path.exists() or _digest(path) == digest:
+            continue
+        if not overwrite:
+            raise UserError(
+                f"{path}: changed since step {step.number} wrote it; put corrections into corrections.jsonl "
+                f"(dataset/README.md), or add --overwrite: the edited file is then kept beside the new one"
+            )
+        aside = path.with_name(f"{path.stem}.edited{path.suffix}")
+        count = 1
+        while aside.exists():
+            count += 1
+            aside = path.with_name(f"{path.stem}.edited{count}{path.suffix}")
+        path.rename(aside)
+        log.warning("      %s was edited by hand: kept as %s", name, aside.name)
