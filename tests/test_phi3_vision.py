@@ -399,7 +399,7 @@ def test_an_only_tile_equal_to_its_global_view_is_encoded_once(
     monkeypatch.setattr(vision, "encode", lambda views: (seen.append(len(views)), encode(views))[1])
     features = vision.get_image_features(pixels, sizes)
     assert seen == [3] and [len(feature) for feature in features] == [25, 25]
-    twice = vision.project(encode(pixels[0, :2]), (84, 84))
+    (twice,) = vision.project([encode(pixels[0, :2])], [(84, 84)])
     torch.testing.assert_close(features[0], twice, rtol=0, atol=1e-6)
 
 

@@ -34,7 +34,7 @@ WITHOUT_GPU = "What works here: python train/train.py --config train/config/tiny
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", metavar="FILE", help="JSON with keys of train/config/train_config.py")
-    parser.add_argument("--set", metavar="KEY=VALUE", nargs="*", default=[], help="override single keys")
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="override keys")
     parser.add_argument("--workspace", metavar="DIR", default=CONFIG_ROOT, help="root of the config's relative paths")
     parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases (numbers only)")
     again = parser.add_mutually_exclusive_group()
@@ -76,12 +76,13 @@ def load_data(config: dict[str, Any], root: Path) -> dict[str, list[Sample]]:
 
 def scratch_tokenizer(config: dict[str, Any], samples: list[Sample]) -> Any:
     """A tokenizer for a backbone from scratch, learned from the training split's own texts, each distinct one once."""
-    from train.models.prompt import context_text, persona_text, train_tokenizer
+    from train.models.prompt import context_text, persona_text, request_text, train_tokenizer
 
-    texts: dict[str, None] = {}
+    texts: dict[str, None] = {request_text(config["voice"]): None}
     for sample in samples:
-        lines = (persona_text(sample.persona), context_text(sample.context), *sample.keywords, *sample.output)
-        texts.update(dict.fromkeys(lines))
+        persona = sample.persona
+        lines = [persona_text(persona), persona.communication_characteristics, *persona.interesting_topics]
+        texts.update(dict.fromkeys([*lines, context_text(sample.context), *sample.keywords, *sample.output]))
     return train_tokenizer(list(texts), config["vocab_size"])
 
 
@@ -173,7 +174,7 @@ class Trainer:
                 return (step + 1) / warmup
             return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, self.total - warmup))))
 
-        optimizer = torch.optim.AdamW(groups, weight_decay=config["weight_decay"])
+        optimizer = torch.optim.AdamW(groups, weight_decay=config["weight_decay"], fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
@@ -254,7 +255,7 @@ class Trainer:
                 raise FloatingPointError(f"update {self.step + 1}: loss is {loss.item()}; records {batch.records}")
             self.accelerator.backward(loss)
             for key in totals:
-                totals[key] += float(sums[key])
+                totals[key] += float(sums[key].detach())
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config["max_grad_norm"])
         self.optimizer.step()
         self.schedule.step()

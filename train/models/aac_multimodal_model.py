@@ -71,7 +71,7 @@ class AACMultimodalModel(nn.Module):
     def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Tensor:
         """Input embeddings (B, L, D): tokens, the batch's distinct pictures (each projected once), persona, styles."""
         core = self.backbone.model
-        projected = [core.vision_embed_tokens.project(f, s) for f, s in zip(features, sizes, strict=True)]
+        projected = core.vision_embed_tokens.project(features, sizes) if features else []
         embeds = core.embed_tokens(batch.input_ids.clamp(min=0))
         if projected:
             rows = [projected[card] for row in batch.cards.tolist() for card in row if card >= 0]

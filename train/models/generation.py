@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STYLE_NAMES = ("기본", "다른 기능", "다른 형태")
 RETRIES = 2
+# What can always be said of cards whose words nobody knows.
+_WORDLESS = ("이 카드예요.", "이 카드를 봐 주세요.", "이 카드로 말하고 싶어요.")
 
 
 @dataclass
@@ -157,8 +159,9 @@ def _stand_in(request: Request, three: Sequence[str], k: int) -> tuple[str, str]
             if sentence not in others:
                 return sentence, "grammar"
         return f"{', '.join(words)}{'.' * (k + 1)}", "keywords"
-    own = three[k]
-    return (own, "model") if own and own not in others else ("이 카드를 봐 주세요." if k else "이 카드예요.", "fixed")
+    if three[k] and three[k] not in others:
+        return three[k], "model"
+    return next(sentence for sentence in _WORDLESS if sentence not in others), "fixed"
 
 
 def _prompt_batch(

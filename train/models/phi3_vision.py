@@ -12,7 +12,7 @@ V views, P patches of a view, S pixels of a view's side.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -154,22 +154,28 @@ class VisionEmbedding(nn.Module):
             hidden = layer(hidden, None)
         return hidden[:, 1:]
 
-    def project(self, features: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """Features of one picture (V, P, C), global view first, and its frame (height, width) to (tokens, D).
+    def project(self, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """Features of pictures, each (V, P, C), global view first, and their frames (height, width) to (tokens, D)
+        each; one pass through the projection for all of them.
 
         One view alone stands for both views of a picture whose only tile equals its global view.
         """
+        laid = [self._laid_out(feature, size) for feature, size in zip(features, image_sizes, strict=True)]
+        return list(self.img_projection(torch.cat(laid)).split([len(rows) for rows in laid]))
+
+    def _laid_out(self, features: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """One picture (V, P, C) to the projection's input (tokens, 4C): 2x2 merges, separators between lines."""
         half = self.grid // 2
         width = features.shape[-1]
         views = features.reshape(-1, half, 2, half, 2, width).transpose(2, 3).reshape(-1, half, half, 4 * width)
         if self.layout == "global":
-            return self.img_projection(views[0].flatten(0, 1))
+            return views[0].flatten(0, 1)
         rows, columns = (int(side) // self.image_size for side in image_size)
         tiles = views[1:] if len(views) > 1 else views
         if len(tiles) != rows * columns:
             raise UserError(f"picture frame {tuple(image_size)} needs {rows * columns} tiles, not {len(tiles)}")
         local = tiles.reshape(rows, columns, half, half, -1).transpose(1, 2).reshape(rows * half, columns * half, -1)
-        return self.img_projection(torch.cat([self._lines(local), self.glb_GN[0], self._lines(views[0])]))
+        return torch.cat([self._lines(local), self.glb_GN[0], self._lines(views[0])])
 
     def _lines(self, grid: Tensor) -> Tensor:
         """(rows, columns, 4C) to (rows * (columns + 1), 4C): a separator ends each row."""
@@ -185,7 +191,7 @@ class VisionEmbedding(nn.Module):
             raise UserError(f"{len(pixel_values)} pictures in pixel_values, but {len(sizes)} rows in image_sizes")
         used = [self._used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
         features = self.encode(torch.cat(used)).split([len(views) for views in used])
-        return [self.project(feature, size) for feature, size in zip(features, sizes, strict=True)]
+        return self.project(features, sizes)
 
     def _used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
         if self.layout == "global":

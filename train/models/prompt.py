@@ -18,23 +18,21 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CONTROL = ("<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|user|>", "<|end|>")
-_REQUEST = {
-    "first": "카드의 뜻을 내 말 한 문장으로 해 주세요.",
-    "third": "카드의 뜻을 그 사람에 대한 한 문장으로 적어 주세요.",
-}
+_REQUEST = {"first": "카드로 내가 할 말:", "third": "카드로 그 사람이 전하는 말:"}
 
 
 def persona_text(persona: Persona) -> str:
-    """The persona as one Korean line; unknown fields are left out, an unknown persona is empty."""
-    topics = ", ".join(persona.interesting_topics)
+    """What of the persona shapes a sentence, as one Korean line; unknown fields are left out, nobody is empty.
+
+    Characteristics and topics are prose of thirty tokens and more: the persona embedding and the context memory read
+    them, the prompt does not repeat them.
+    """
     parts = [
         persona.age,
         persona.gender,
         persona.disability_type,
         persona.speech_level and f"말투 {persona.speech_level}",
         persona.utterance_length and f"길이 {persona.utterance_length}",
-        persona.communication_characteristics,
-        topics and f"관심 {topics}",
     ]
     return "사람: " + ", ".join(part for part in parts if part) if any(parts) else ""
 
@@ -44,6 +42,11 @@ def context_text(context: Context) -> str:
     names = {"time": "시간", "place": "장소", "current_activity": "활동", "interaction_partner": "상대"}
     parts = [f"{label} {value}" for name, label in names.items() if (value := getattr(context, name))]
     return "상황: " + ", ".join(parts) if parts else ""
+
+
+def request_text(voice: str) -> str:
+    """The line that closes a prompt: whose words are asked for (`first` or `third` person)."""
+    return _REQUEST[voice]
 
 
 class PromptEncoder:
@@ -57,7 +60,7 @@ class PromptEncoder:
         self.tokenizer = tokenizer
         self.tokenizer.encode_special_tokens = True  # control tokens inside user text are text
         self.slots = slots
-        self.request = _REQUEST[voice]
+        self.request = request_text(voice)
         ids = {name: tokenizer.token_to_id(name) for name in CONTROL}
         self.bos, self.user, self.assistant = ids["<s>"], ids["<|user|>"], ids["<|assistant|>"]
         self.end = ids["<|end|>"]

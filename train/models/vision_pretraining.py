@@ -60,7 +60,7 @@ def pretrain_tower(model: AACMultimodalModel, images: Sequence[Image], steps: in
 
     def scores(views: Tensor) -> Tensor:
         features = vision.encode(views)
-        tokens = torch.stack([vision.project(feature[None], frame) for feature in features])
+        tokens = torch.stack(vision.project(list(features[:, None]), [frame] * len(features)))
         return head(functional.normalize(tokens.mean(1), dim=-1) * 8)
 
     parameters = [*vision.parameters(), *head.parameters()]

@@ -56,6 +56,7 @@ _DIGITS = {
     "예순": 60, "일": 1, "이": 2, "삼": 3, "사": 4, "오": 5, "육": 6, "칠": 7, "팔": 8, "구": 9, "십": 10, "백": 100,
     "천": 1000, "만": 10000,
 }  # fmt: skip
+_CLOCK = ("시", "분")
 
 
 def check(three: Sequence[str], keywords: Sequence[str] | None, context: Context) -> list[list[str]]:
@@ -90,12 +91,14 @@ def comparable(sentence: str) -> str:
 def polarity_kept(sentence: str, keywords: Sequence[str]) -> bool:
     """Whether the sentence denies what the cards deny, and nothing else.
 
-    A negative card must be heard, and no sentence holds more negations than negative cards: 싫지 않아요 takes back
-    what 싫다 says.
+    A negative card must be heard (아니요 beside another one as a denial of its own), and no sentence holds more
+    negations than negative cards: 싫지 않아요 takes back what 싫다 says.
     """
-    asked = sum(_negative_card(nfc(word)) for word in keywords)
-    allowed = asked + ("아니요" in keywords)  # 아니요, 그거 아니에요: one denial, said twice
-    return min(asked, 1) <= negations(sentence) <= allowed
+    words = [nfc(word) for word in keywords]
+    refused = "아니요" in words
+    denied = sum(_negative_card(word) for word in words if word != "아니요")
+    allowed = denied + 2 * refused  # 아니요, 그거 아니에요: one denial, said twice
+    return min(denied, 1) + refused <= negations(sentence) <= allowed
 
 
 def negations(sentence: str) -> int:
@@ -120,7 +123,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("polarity_flipped")
     if _added_persons(sentence, keywords, context):
         why.append("person_added")
-    if any(value not in _numbers(given).values() and form not in given for form, value in _numbers(sentence).items()):
+    if _numbers(sentence) - _numbers(given):
         why.append("number_added")
     return why
 
@@ -188,14 +191,44 @@ def _added_persons(sentence: str, keywords: tuple[str, ...], context: Context) -
 
 
 @lru_cache(maxsize=100_000)
-def _numbers(text: str) -> dict[str, int]:
-    """The quantities of a text by how they are said; 한 번 and 한번 are manner, not number."""
+def _numbers(text: str) -> frozenset[tuple[int, str]]:
+    """The quantities of a text as (value, clock unit): at 10시, 열 명 is still an invention, but 22시 is 열 시."""
     morphs = analyse(text)
-    found: dict[str, int] = {}
+    found = []
     for place, (form, tag) in enumerate(morphs):
         after = morphs[place + 1].form if place + 1 < len(morphs) else ""
-        if tag == "SN":
-            found.update({digits: int(digits) for digits in re.findall(r"\d+", form)})
-        elif (tag == "NR" or (tag == "MM" and (form, after) != ("한", "번"))) and form in _DIGITS:
-            found[form] = _DIGITS[form]
-    return found
+        unit = after if after in _CLOCK else ""
+        if tag == "W_SERIAL" and re.fullmatch(r"\d+:\d+", form):
+            found += zip(map(int, form.split(":")), _CLOCK, strict=True)
+        elif tag == "SN":
+            found += [(int(digits), unit) for digits in re.findall(r"\d+", form)]
+        elif _numeral(morphs, place):
+            value = _value(form)
+            if place and _numeral(morphs, place - 1) and found[-1][0] > value and found[-1][0] % 10 == 0:
+                value += found.pop()[0]  # 열 + 두
+            found.append((value, unit))
+    return frozenset((value % 12 if unit == "시" else value, unit) for value, unit in found)
+
+
+def _numeral(morphs: Sequence[Morph], place: int) -> bool:
+    form, tag = morphs[place]
+    if tag == "MM":  # 이 is "this"; 한 번 and 한번 are manner
+        return (
+            form in _DIGITS
+            and form != "이"
+            and [form, *(m.form for m in morphs[place + 1 : place + 2])] != ["한", "번"]
+        )
+    return tag == "NR" and (form in _DIGITS or all(sign in _DIGITS for sign in form))
+
+
+def _value(numeral: str) -> int:
+    """열 → 10, 이십 → 20, 백오 → 105."""
+    if numeral in _DIGITS:
+        return _DIGITS[numeral]
+    total = unit = 0
+    for sign in numeral:
+        if (digit := _DIGITS[sign]) < 10:
+            unit = digit
+        else:
+            total, unit = total + max(unit, 1) * digit, 0
+    return total + unit

@@ -1,0 +1,214 @@
+"""Scores of three candidates a row against references, cards, persona and context, each with a 95 % interval.
+
+`score` is the one entry; `text_metrics` and `aac_metrics` say what each number means. BLEU and chrF run 0–100, the
+rest 0–1. Nothing is averaged over unlike things: a high BLEU does not repair a wrong polarity.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dataset.prepare.korean import analyse, covers, speech_level
+from dataset.prepare.records import INTERPRETATIONS, Sample, UserError, nfc
+from train.utils import aac_metrics, text_metrics
+from train.utils.gate import comparable
+
+
+@dataclass
+class Prediction:
+    """A row and what a model says of it, best first."""
+
+    sample: Sample
+    candidates: list[str]
+
+    @property
+    def three(self) -> list[str]:
+        """Exactly three texts; an empty one, or one without a letter, is an empty string."""
+        texts = [nfc(text) if comparable(text).strip("?") else "" for text in self.candidates[:INTERPRETATIONS]]
+        return texts + [""] * (INTERPRETATIONS - len(texts))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Counts a row, [rows, m], and what their sum says, [..., m] → [...]."""
+
+    counts: np.ndarray
+    value: Callable[[np.ndarray], np.ndarray]
+
+
+def score(
+    predictions: Sequence[Prediction],
+    seed: int = 0,
+    bootstrap: int = 1000,
+    fit_on: Sequence[Sample] | None = None,
+    voice: str = "first",
+) -> dict[str, Any]:
+    """All metrics of a set of predictions.
+
+    Args:
+        predictions: in any order; the order changes nothing.
+        seed: of the bootstrap.
+        bootstrap: resamples of the personas for `intervals`; 0 leaves them out, and so does a single persona.
+        fit_on: training rows, from which `complexity`, `vocabulary` and `persona_consistency` learn what is usual;
+            without them these keys are absent.
+        voice: `first`, or `third` for notes about the person.
+
+    Returns:
+        Flat numbers; `intervals`: key to [low, high]; `multi`: the same numbers for the rows with two to four cards;
+        `signatures`. A key whose question arises in no row (`interest` without topics) is absent.
+
+    Raises:
+        UserError: there is nothing to score.
+    """
+    if not predictions:
+        raise UserError("no rows to score: the predictions are empty")
+    metrics = _metrics(predictions, fit_on, voice)
+    result: dict[str, Any] = _values(metrics, np.ones(len(predictions), dtype=bool))
+    several = np.array([len(p.sample.cards) > 1 for p in predictions])
+    result["multi"] = _values(metrics, several) if several.any() else {}
+    people = sorted({_person(p.sample) for p in predictions})
+    if bootstrap and len(people) > 1:
+        place = {person: number for number, person in enumerate(people)}
+        groups = np.array([place[_person(p.sample)] for p in predictions])
+        intervals = _intervals(metrics, groups, bootstrap, seed)
+        result["intervals"] = {key: span for key, span in intervals.items() if key in result}
+    result["signatures"] = text_metrics.signatures(len(predictions[0].sample.output))
+    return result
+
+
+def _person(sample: Sample) -> str:
+    return str(sample.persona_id) if sample.persona_id is not None else sample.persona.model_dump_json()
+
+
+def _values(metrics: dict[str, Metric], rows: np.ndarray) -> dict[str, float]:
+    found = {key: float(metric.value(metric.counts[rows].sum(axis=0))) for key, metric in metrics.items()}
+    return {key: value for key, value in found.items() if not np.isnan(value)}
+
+
+def _intervals(metrics: dict[str, Metric], groups: np.ndarray, resamples: int, seed: int) -> dict[str, list[float]]:
+    """Percentile bootstrap over personas: rows of one person are alike, so persons are drawn, not rows."""
+    number = int(groups.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=resamples)
+    spans = {}
+    for key, metric in metrics.items():
+        sums = np.zeros((number, metric.counts.shape[1]))
+        np.add.at(sums, groups, metric.counts)
+        values = metric.value(drawn @ sums)
+        if not np.isnan(values).all():
+            spans[key] = [float(edge) for edge in np.nanpercentile(values, [2.5, 97.5])]
+    return spans
+
+
+def _metrics(predictions: Sequence[Prediction], fit_on: Sequence[Sample] | None, voice: str) -> dict[str, Metric]:
+    rows = [_row(p.sample, p.three, voice) for p in predictions]
+    habits = aac_metrics.Habits(fit_on) if fit_on else None
+    if habits:
+        for row, p in zip(rows, predictions, strict=True):
+            row["complexity"] = float(np.mean([habits.complexity(text, p.sample) for text in p.three]))
+            row["vocabulary"] = float(np.mean([habits.vocabulary(text, p.sample) for text in p.three]))
+            parts = [row[key] for key in ("complexity", "voice", "interest", "vocabulary")]
+            row["persona_consistency"] = float(np.mean([part for part in parts if not np.isnan(part)]))
+    firsts = [p.three[0] for p in predictions]
+    references = [p.sample.output for p in predictions]
+    recalls = [aac_metrics.level_recalls(p.three, p.sample.output) for p in predictions]
+    metrics = {
+        "bleu4": Metric(text_metrics.bleu_counts(firsts, references), text_metrics.bleu),
+        "chrf": Metric(text_metrics.chrf_counts(firsts, references), text_metrics.chrf),
+        "register_macro": Metric(np.array(recalls), _macro_recall),
+    }
+    metrics |= {key: _mean([row[key] for row in rows]) for key in rows[0]}
+    relevance = aac_metrics.context_relevance([p.sample for p in predictions], [p.three for p in predictions])
+    if relevance is not None:
+        metrics["context_relevance"] = _mean(relevance)
+    return metrics
+
+
+def _row(sample: Sample, three: list[str], voice: str) -> dict[str, float]:
+    """The metrics that are means over rows. Faithfulness is asked of all three candidates: a user may pick any."""
+    words = sample.keywords
+    covered = [aac_metrics.coverage(text, words) for text in three]
+    kept = [aac_metrics.polarity(text, words) for text in three]
+    added = [aac_metrics.addition(text, sample) for text in three]
+    return {
+        **text_metrics.rouge(three[0], sample.output),
+        **text_metrics.set_scores(three, sample.output),
+        **text_metrics.diversity(three),
+        "card_coverage": covered[0],
+        "card_coverage_all": float(np.mean(covered)),
+        "polarity": float(np.mean(kept)),
+        "polarity_worst": min(kept),
+        "addition": float(np.mean(added)),
+        "addition_worst": min(added),
+        "illocution": aac_metrics.illocution(three, words),
+        "register_accuracy": aac_metrics.register_accuracy(three, sample.output),
+        "register": aac_metrics.register(three, sample),
+        "voice": float(np.mean([aac_metrics.voice(text, sample, voice) for text in three])),
+        "interest": aac_metrics.interest(three, sample),
+    }
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> Metric:
+    column = np.asarray(values, dtype=float)
+    known = ~np.isnan(column)
+    return Metric(np.stack([np.where(known, column, 0.0), known], axis=1), _quotient)
+
+
+def _quotient(counts: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return counts[..., 0] / counts[..., 1]
+
+
+def _macro_recall(counts: np.ndarray) -> np.ndarray:
+    """Mean recall over the levels that occur: a constant level earns 1 / levels."""
+    wanted, met = np.split(counts, 2, axis=-1)
+    occurring = wanted > 0
+    with np.errstate(invalid="ignore"):
+        return (met / np.maximum(wanted, 1) * occurring).sum(axis=-1) / occurring.sum(axis=-1)
+
+
+# Josa that differ by the sound before them only: a skeleton is the same with either.
+_ALLOMORPHS = {"를": "을", "가": "이", "는": "은", "와": "과", "로": "으로", "랑": "이랑", "나": "이나", "야": "아"}
+
+
+def references_report(samples: Sequence[Sample]) -> dict[str, Any]:
+    """How varied and how regular a data set's references are.
+
+    Returns:
+        `rows`; `distinct_share` of the references; `largest_skeleton` and its `largest_skeleton_share`: a skeleton is
+        the morphemes of a reference with every content word of the cards as □ and the sound variants of josa merged;
+        `levels`: share of each speech level; `card_coverage`: mean over all references.
+
+    Raises:
+        UserError: there are no rows.
+    """
+    if not samples:
+        raise UserError("no rows to report on")
+    texts = [(text, sample.keywords) for sample in samples for text in sample.output]
+    skeletons = Counter(_skeleton(text, keywords) for text, keywords in texts)
+    skeleton, often = min(skeletons.most_common(), key=lambda pair: (-pair[1], pair[0]))
+    levels = Counter(speech_level(text) for text, _ in texts)
+    return {
+        "rows": len(samples),
+        "distinct_share": len({comparable(text) for text, _ in texts}) / len(texts),
+        "largest_skeleton": skeleton,
+        "largest_skeleton_share": often / len(texts),
+        "levels": {level: number / len(texts) for level, number in sorted(levels.items())},
+        "card_coverage": float(np.mean([aac_metrics.coverage(text, keywords) for text, keywords in texts])),
+    }
+
+
+_CONTENT_TAGS = frozenset({"NNG", "NNP", "NP", "NR", "VV", "VA", "MAG", "MM", "IC", "XR", "SL", "SN"})
+
+
+def _skeleton(text: str, keywords: Sequence[str]) -> str:
+    parts = []
+    for form, tag in analyse(text):
+        word = f"{form}다" if tag in ("VV", "VA") else form
+        card = tag in _CONTENT_TAGS and any(covers(word, keyword) for keyword in keywords)
+        parts.append("□" if card else _ALLOMORPHS.get(form, form) if tag.startswith("J") else form)
+    return " ".join(parts)
