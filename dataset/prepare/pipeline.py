@@ -127,6 +127,7 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
             log.info("[%d/8] %s: unchanged, skipped", step.number, step.title)
             continue
         log.info("[%d/8] %s (%s)", step.number, step.title, why)
+        _inputs(step, options)
         _protect_edits(step, options, known, overwrite)
         options.output.mkdir(parents=True, exist_ok=True)
         state[str(step.number)] = {"begun": True}

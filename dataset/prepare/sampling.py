@@ -48,21 +48,20 @@ class Deck:
         self.near = [[int(c) for c in row if c != number][:NEAR_CLUSTERS] for number, row in enumerate(order)]
         self.far = [np.flatnonzero(row < FAR_COSINE).tolist() for row in likeness]
 
-    def by_need(self, cards: Iterable[str], draw: random.Random) -> list[str]:
+    def by_need(self, cards: Sequence[str], draw: random.Random) -> list[str]:
         """The cards in a random order in which one used less often tends to stand before one used more often.
 
         A use more halves the weight (the public rules' 10, 5, 1/(1+n) leave a card that few others go with three
         times rarer); ordered by exponential keys, which draws without replacement by weight (Efraimidis and Spirakis
         2006).
         """
-        pool = list(cards)
-        least = min((self.used[card] for card in pool), default=0)
-        return sorted(pool, key=lambda card: draw.expovariate(0.5 ** min(self.used[card] - least, 60)))
+        least = min((self.used[card] for card in cards), default=0)
+        return sorted(cards, key=lambda card: draw.expovariate(0.5 ** min(self.used[card] - least, 60)))
 
     def take(self, cards: Iterable[str], chosen: list[str], draw: random.Random) -> bool:
         """Add the first card by need that goes with the chosen ones. False: none does."""
         words = [self.keyword_of[card] for card in chosen]
-        for card in self.by_need(set(cards).difference(chosen) if chosen else cards, draw):
+        for card in self.by_need([card for card in cards if card not in chosen], draw):
             word = self.keyword_of[card]
             if word not in words and self.fits(words, word):
                 chosen.append(card)
@@ -75,7 +74,7 @@ class Deck:
         least = min(self.used[card] for card in self.keyword_of)
         enough = (least + self.used.total() / len(self.keyword_of)) / 2
         liked = [c for number in preferred for c in self.clusters.get(number, []) if self.used[c] <= enough]
-        first = self.by_need(liked if liked and draw.random() < PREFERENCE else self.keyword_of, draw)[0]
+        first = self.by_need(liked if liked and draw.random() < PREFERENCE else list(self.keyword_of), draw)[0]
         base = self.cluster_of[first]
         chosen: list[str] = []
         wanted = {1: 1, 2: draw.randint(1, 2), 3: draw.randint(1, 3), 4: draw.randint(1, 2)}[count]
