@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
 from dataset.prepare.records import UserError
 
+if not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 ROOT = Path(__file__).resolve().parent
 
 

@@ -111,6 +111,8 @@ def test_without_keywords_only_the_form_is_judged():
         ("우유가 싫지 않아요.", ["우유", "싫다"], False),
         ("우유 괜찮아요.", ["우유", "싫다"], False),
         ("아니요, 그거 아니에요.", ["아니요"], True),
+        ("아니요, 안 먹어요.", ["아니요", "안", "먹다"], True),
+        ("아니요, 먹어요.", ["아니요", "안", "먹다"], False),
         ("목도리랑 치마 주세요.", ["목도리", "치마", "주세요"], True),
         ("여기서 뛰지 마세요.", ["뛰다"], False),
         ("이제 그만할래요.", ["그만"], True),
@@ -135,3 +137,11 @@ def test_persons_and_numbers_of_the_input_are_not_additions():
 def test_comparable_keeps_questions_apart():
     assert comparable("물 줘요.") == comparable(" 물  줘요!")
     assert comparable("물 줘요.") != comparable("물 줘요?")
+
+
+def test_numbers_are_compared_by_value_and_kind():
+    at_ten = Context(time="22:00")
+    assert check(["열 시에 이를 닦아요.", "열 명이 이를 닦아요."], ["이를 닦다"], at_ten) == [[], ["number_added"]]
+    twelve = Context(current_activity="컵 12개를 고르는 중")
+    assert check(["컵 열두 개 주세요.", "컵 이십 개 주세요."], ["컵", "주세요"], twelve) == [[], ["number_added"]]
+    assert check(["이 컵 한번 주세요."], ["컵", "주세요"], Context()) == [[]]

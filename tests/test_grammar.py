@@ -1,15 +1,18 @@
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from dataset.prepare.korean import covers, is_negative, is_question, speech_level
-from dataset.prepare.lexicon import load_lexicon
+from dataset.prepare.lexicon import load_lexicon, lookup
 from dataset.prepare.records import Context, Persona
 from dataset.prepare.register import levels
-from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret, next_cards, particle, sample_context
+from dataset.prepare.teachers.endings import conjugate, copula, particle
+from dataset.prepare.teachers.frames import NO_OBJECT, frames
+from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret, next_cards, sample_context
 
 ROOT = Path(__file__).parents[1]
 PERSONAS = [Persona.parse(row) for row in json.loads((ROOT / "dataset/persona.json").read_text(encoding="utf-8"))]
@@ -52,23 +55,56 @@ def rows() -> list[tuple[list[str], Persona, Context, list[str]]]:
 def test_three_distinct_sentences_that_cover_every_card(rows) -> None:
     missed = [(cards, s) for cards, _, _, said in rows for s in said for card in cards if not covers(s, card)]
     assert all(len(set(said)) == 3 for *_, said in rows)
-    assert len(missed) <= 0.005 * 3 * len(rows), missed[:10]
+    assert len(missed) <= 0.001 * 3 * len(rows), missed[:10]
 
 
-def test_one_level_for_all_three(rows) -> None:
-    off = [
+def off_level(rows) -> list[str]:
+    return [
         sentence
         for cards, persona, context, said in rows
-        if len(cards) > 1 and not set(cards) & FORMULAS
+        if not set(cards) & FORMULAS
         for sentence in said
         if speech_level(sentence) != levels(context.interaction_partner, persona.age, persona.speech_level)[0]
     ]
-    assert len(off) <= 0.005 * 3 * len(rows), off[:10]
+
+
+def test_one_level_for_all_three(rows) -> None:
+    assert off_level(rows) == []
+
+
+def test_a_wrong_level_is_caught() -> None:
+    row = (["물"], Persona(age="성인"), Context(interaction_partner="팀장님"), ["물 마실래."])
+    assert off_level([row]) == ["물 마실래."]
+
+
+def wrong_josa(cards: list[str], sentence: str) -> list[str]:
+    """Cards whose particle does not fit their last sound."""
+    after = {
+        True: "(?:를|가|는|랑|로)",
+        False: "(?:을|이랑|은|으로)",
+    }  # 이 is too many things to be judged by its letter
+    found = []
+    for card in cards:
+        closed = (ord(card[-1]) - 0xAC00) % 28
+        wrong = after[closed > 0] if closed != 8 else "(?:를|가|랑|으로)"
+        if not card.endswith("다") and re.search(rf"(?:^|\s){card}{wrong}(?=[\s.?,])", sentence):
+            found.append(card)
+    return found
+
+
+def test_josa_fits_the_last_sound(rows) -> None:
+    nouns = [([c for c in cards if lookup(c).pos in ("noun", "place")], said) for cards, *_, said in rows]
+    assert not [(cards, s) for cards, said in nouns for s in said if wrong_josa(cards, s)]
+
+
+@pytest.mark.parametrize("broken", ["물를 마시고 싶어요.", "사과을 먹을래.", "책로 주세요.", "지하철으로 갈래."])
+def test_a_wrong_josa_is_caught(broken: str) -> None:
+    assert wrong_josa(["물", "사과", "책", "지하철"], broken)
 
 
 def test_negation_stands_only_where_a_card_negates(rows) -> None:
     wrong = [(cards, s) for cards, *_, said in rows for s in said if is_negative(s) != bool(set(cards) & NEGATIVE)]
-    assert len(wrong) <= 5, wrong
+    assert not wrong
 
 
 def test_questions_follow_the_question_card(rows) -> None:
@@ -79,7 +115,7 @@ def test_questions_follow_the_question_card(rows) -> None:
 
 def test_references_are_no_template_mill(rows) -> None:
     said = [sentence for *_, sentences in rows for sentence in sentences]
-    assert len(set(said)) >= 0.8 * len(said)
+    assert len(set(said)) >= 0.85 * len(said)
     assert Counter(said).most_common(1)[0][1] <= 0.02 * len(said)
 
 
@@ -137,19 +173,99 @@ def test_a_person_card_that_listens_is_called() -> None:
 
 
 @pytest.mark.parametrize(
-    "cards", [["드론"], ["드론", "먹다"], ["왜", "안", "뭐", "언제"], ["물", "의자", "자다", "소방관"]]
+    ("cards", "first"),
+    [
+        (["드론"], "드론이에요."),
+        (["드론", "주세요"], "드론 주세요."),
+        (["마라탕", "먹다"], "마라탕을 먹고 싶어요."),
+        (["롯데월드", "가다"], "롯데월드에 가고 싶어요."),
+        (["민수", "만나다"], "민수를 만나고 싶어요."),
+        (["떡볶이", "맵다"], "떡볶이가 매워요."),
+        (["수학", "배우다"], "수학을 배우고 싶어요."),
+        (["손을 씻다", "싫다"], "손을 씻기 싫어요."),
+        (["나", "못", "배우다"], "저는 못 배우겠어요."),
+    ],
 )
-def test_unknown_combinations_still_say_every_card(cards: list[str]) -> None:
+def test_words_of_ones_own_are_said_in_a_sentence(cards: list[str], first: str) -> None:
+    said = interpret(cards, Persona(), Context())
+    assert said[0] == first
+    assert len(set(said)) == 3
+    assert all(covers(sentence, card) for card in cards for sentence in said)
+
+
+@pytest.mark.parametrize("cards", [["왜", "안", "뭐", "언제"], ["물", "의자", "자다", "소방관"], ["드론", "뭐"]])
+def test_cards_that_nothing_joins_are_listed(cards: list[str]) -> None:
     said = interpret(cards, Persona(), Context())
     assert len(set(said)) == 3
-    assert all(card in sentence or covers(sentence, card) for card in cards for sentence in said)
+    assert all(card in sentence for card in cards for sentence in said)
+
+
+def test_nothing_chosen_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        interpret([], Persona(), Context())
+
+
+def test_the_table_names_cards_only() -> None:
+    for name, frame in frames().items():
+        cards = {*frame.objects, *frame.places, *frame.who, *frame.adverbs, *frame.questions}
+        assert cards <= set(POOL), (name, cards - set(POOL))
+        for place, (_, allowed) in frame.places.items():
+            assert allowed is None or allowed <= {*frame.objects, NO_OBJECT}, (name, place)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "implausible"),
+    [
+        (["축구", "하다"], "할머니"),
+        (["은행"], "밤"),
+        (["기차", "가다"], "화장실"),
+        (["약"], "더"),
+        (["야구"], "혼자"),
+        (["의사", "놀다"], "장난감"),
+        (["국"], "사탕"),
+    ],
+)
+def test_possible_is_not_plausible(chosen: list[str], implausible: str) -> None:
+    assert implausible not in next_cards(chosen, POOL)
+
+
+def test_a_called_professional_is_the_listener() -> None:
+    said = interpret(["간호사", "물"], Persona(age="아동"), Context(interaction_partner="친구"))
+    assert all(s.startswith("간호사님, ") and speech_level(s) == "해요체" for s in said)
+
+
+@pytest.mark.parametrize(
+    ("stem", "tag", "name", "expected"),
+    [
+        ("있", "VA", "trail", "있는데요."),
+        ("걱정되", "VV", "seem", "걱정되는 것 같아요."),
+        ("춥", "VA-I", "trail", "추운데요."),
+        ("마시", "VV", "plain", "마셔요."),
+        ("자", "VV", "now", "자고 있어요."),
+    ],
+)
+def test_conjugate(stem: str, tag: str, name: str, expected: str) -> None:
+    assert conjugate(stem, tag, name, "해요체") == expected
+
+
+def test_conjugate_honours() -> None:
+    assert conjugate("오", "VV", "now", "해요체", honorific=True) == "오고 계세요."
+    assert conjugate("아프", "VA", "seem", "반말", honorific=True) == "아프신 것 같아."
+
+
+def test_copula() -> None:
+    assert [copula("사과", "해요체"), copula("물", "반말"), copula("집", "합쇼체", "?")] == [
+        "사과예요.",
+        "물이야.",
+        "집입니까?",
+    ]
 
 
 def test_next_cards_keeps_to_the_table() -> None:
     assert next_cards([], POOL) == POOL
     more = next_cards(["물"], POOL)
     assert {"마시다", "더", "주세요"} <= set(more)
-    assert not {"산", "입다", "물"} & set(more)
+    assert not {"은행", "입다", "물"} & set(more)
 
 
 def test_contexts_are_short_balanced_and_never_held_out() -> None:

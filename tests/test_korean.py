@@ -7,6 +7,7 @@ from dataset.prepare.korean import (
     is_negative,
     is_question,
     join,
+    predicate_stem,
     speech_level,
     tokens,
 )
@@ -38,6 +39,8 @@ def test_lexicon_has_the_core_words_and_unique_cards() -> None:
         ([("물", "NNG"), ("이", "VCP"), ("에요", "EF")], "물이에요"),
         ([("엄마", "NNG"), ("가", "JKS")], "엄마가"),
         ([("놀", "VV"), ("세요", "EF")], "노세요"),
+        ([("마시", "VV"), ("어요", "EF")], "마셔요"),
+        ([("열", "VV"), ("지", "EC"), ("말", "VX"), ("아", "EC"), ("주", "VX"), ("어", "EF")], "열지 말아 줘"),
     ],
 )
 def test_join_conjugates(morphs: list[tuple[str, str]], expected: str) -> None:
@@ -93,6 +96,9 @@ def test_tokens_keep_the_question_mark_and_drop_the_rest() -> None:
         ("엄마가 신났나 봐요.", "신나다"),
         ("청소 못 하겠어요.", "청소하다"),
         ("손을 깨끗이 씻었어요.", "손을 씻다"),
+        ("조금 심심해요.", "심심하다"),
+        ("왜 선물을 여세요?", "열다"),
+        ("할머니한테 드렸으면 좋겠어.", "주세요"),
     ],
 )
 def test_covers_across_register_and_conjugation(sentence: str, card: str) -> None:
@@ -100,10 +106,19 @@ def test_covers_across_register_and_conjugation(sentence: str, card: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sentence", "card"), [("물을 마셔요.", "우유"), ("물을 마셔요.", "먹다"), ("집에 가요.", "오다")]
+    ("sentence", "card"),
+    [("물을 마셔요.", "우유"), ("물을 마셔요.", "먹다"), ("집에 가요.", "오다"), ("여기 있어요.", "열다")],
 )
 def test_does_not_cover_another_card(sentence: str, card: str) -> None:
     assert not covers(sentence, card)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "expected"),
+    [("손을 씻다", ("손을", "씻", "VV-R")), ("맵다", ("", "맵", "VA-I")), ("깨끗하다", ("", "깨끗하", "VA"))],
+)
+def test_predicate_stem(keyword: str, expected: tuple[str, str, str]) -> None:
+    assert predicate_stem(keyword) == expected
 
 
 def test_lemmas() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_MININTERVAL", "15")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 

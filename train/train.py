@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 # A busy neighbour must not make a step ten times slower: threads that wait sleep instead of spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
 

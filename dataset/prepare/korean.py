@@ -46,7 +46,7 @@ _SYNONYMS: tuple[frozenset[str], ...] = (
 )
 # Function and social cards that no lemma shows: any of these patterns in the sentence covers the card.
 _PATTERNS: dict[str, str] = {
-    "주세요": r"주세요|주셨|주십시오|주실|줘|주시|주면|줄래|주겠|드려|드리|드릴|부탁",
+    "주세요": r"주세요|주셨|주십시오|주실|줘|줬|주시|주면|줄래|줄 수|주겠|드려|드렸|드리|드릴|부탁",
     "도와주세요": r"도와|도움|도울",
     "하지 마세요": r"지 ?마|지 ?말|마세요|마십시오|하지 마",
     "그게 아니에요": r"그(게|건|거|것이|런 게|런 것이) (아니|아닙)",
@@ -56,14 +56,14 @@ _PATTERNS: dict[str, str] = {
     "고마워요": r"고마|고맙|감사",
     "미안해요": r"미안|죄송",
     "축하해요": r"축하",
-    "잘 자요": r"잘 자|안녕히 주무|주무세요|주무십",
+    "잘 자요": r"잘 [자잤]|안녕히 주무|주무세요|주무십",
     "안": r"(^|\s)안\s|지는? ?않|지 ?마",
     "못": r"(^|\s)못\s|지 못|수 없|수가 없|못해|못하|못 ",
     "그만": r"그만",
     "끝": r"끝",
     "없다": r"없|안 계",
     "하다": r"[하해할합했한]",
-    "다른 것": r"다른 (것|거|게|걸)|딴 (것|거|게|걸)",
+    "다른 것": r"(다른|딴) (것|거|게|걸|건)",
     "더": r"(^|\s)더(\s|요|$|\?)",
     "다시": r"다시",
     "지금": r"지금",
@@ -150,15 +150,22 @@ def _stem(keyword: str) -> list[Morph]:
     return morphs[: next((i for i in range(len(morphs) - 1, -1, -1) if morphs[i].form == "지"), len(morphs))]
 
 
+def predicate_stem(keyword: str) -> tuple[str, str, str]:
+    """(words before it, stem, Kiwi's tag with its mark of irregularity) of a predicate: 손을 씻다 -> 손을, 씻, VV-R."""
+    lead, _, last = keyword.removesuffix("다").rpartition(" ")
+    carried = kiwi().tokenize(f"{last}지 않아요")
+    stem = [token for token in carried if token.start < len(last)]
+    tag = stem[-1].tag if stem else "VV"
+    return lead, last, {"XSV": "VV", "XSA": "VA"}.get(tag.split("-")[0], tag)
+
+
 @lru_cache(maxsize=4096)
 def _surface(keyword: str) -> re.Pattern[str] | None:
     """How a predicate card begins when conjugated (켜, 켰, 켠 …), for sentences whose lemma Kiwi misreads."""
     if not keyword.endswith("다") or " " in keyword or len(keyword) < 2:
         return None
-    stem = _stem(keyword)
-    if not stem:
-        return None
-    forms = {join([(keyword[:-1], stem[-1].tag), (end, tag)]) for end, tag in _PROBES}
+    _, stem, tag = predicate_stem(keyword)
+    forms = {join([(stem, tag), probe]) for probe in _PROBES}
     return re.compile(r"(^|\s)(" + "|".join(sorted(map(re.escape, forms), key=len, reverse=True)) + ")")
 
 
@@ -171,6 +178,10 @@ _PROBES = (
     ("으면", "EC"),
     ("고", "EC"),
     ("지", "EC"),
+    ("습니다", "EF"),
+    ("습니까", "EF"),
+    ("세요", "EF"),
+    ("으시", "EP"),
 )
 
 
@@ -253,8 +264,8 @@ _FIXES = tuple(
     for pattern, right in (
         ("못하아", "못해"),
         ("못하았", "못했"),
-        ("셔요", "세요"),
-        ("지 마 (?=주)", "지 말아 "),
+        ("(?<![마모부적])셔요", "세요"),
+        ("지 마 (?=[주줘줬줄])", "지 말아 "),
         ("거에요", "거예요"),
         ("까해", "까 해"),
         ("까합", "까 합"),

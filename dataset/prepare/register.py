@@ -23,6 +23,7 @@ def _heads() -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: -len(pair[0]))
 
 
+@lru_cache(maxsize=10_000)
 def partner_class(text: str) -> str:
     """The class of a partner by the head at the end of its expression ("동네 약국 약사님"); unknown is "미상"."""
     text = " ".join(text.split())

@@ -56,12 +56,14 @@ def pretrain_tower(model: AACMultimodalModel, images: Sequence[Image], steps: in
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        head = nn.Linear(vision.img_projection[-1].out_features, len(images))
+        positions = model.processor.num_tokens(frame)
+        head = nn.Linear(positions * vision.img_projection[-1].out_features, len(images))
 
     def scores(views: Tensor) -> Tensor:
         features = vision.encode(views)
         tokens = torch.stack(vision.project(list(features[:, None]), [frame] * len(features)))
-        return head(functional.normalize(tokens.mean(1), dim=-1) * 8)
+        # Every position on its own, as the decoder reads them: of their mean a tower learns ten times slower.
+        return head(functional.layer_norm(tokens.flatten(1), [head.in_features]))
 
     parameters = [*vision.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01)
@@ -78,7 +80,7 @@ def pretrain_tower(model: AACMultimodalModel, images: Sequence[Image], steps: in
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
-        progress.set_postfix(loss=f"{loss.item():.3f}")
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     vision.eval()
     with torch.no_grad():
         guesses = torch.cat([scores(views).argmax(-1) for views in pixels.split(BATCH)])

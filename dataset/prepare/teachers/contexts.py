@@ -9,9 +9,10 @@ import re
 
 from dataset.prepare.korean import join
 from dataset.prepare.records import Context, Persona
-from dataset.prepare.register import levels, partner_class
-from dataset.prepare.teachers.frames import COMPANIONS, FUTURE
-from dataset.prepare.teachers.reading import Reading, read
+from dataset.prepare.register import partner_class
+from dataset.prepare.teachers.frames import group
+from dataset.prepare.teachers.reading import read
+from dataset.prepare.teachers.utterance import FUTURE, Reading
 
 # Never sampled: what a trained model does with them shows whether it reads the head word.
 HELD_OUT_PARTNERS = ("옆집 친구", "미술 선생님", "안과 간호사님")
@@ -33,19 +34,14 @@ PARTNERS: dict[str, tuple[str, ...]] = {
     "상사": ("상사", "팀장님", "부장님", "과장님", "직장 상사", "우리 팀장님", "센터 원장님", "새 팀장님", "복지관 원장님", "회사 대표님"),
     "낯선 사람": ("낯선 사람", "처음 보는 사람", "이웃 주민", "옆집 아주머니", "동네 아저씨", "공원 이웃", "지나가는 행인", "윗집 이웃"),
 }  # fmt: skip
+_POLITE = ("부모님", "조부모", "선생님", "치료사", "의사·간호사", "점원·직원", "활동지원사", "낯선 사람")
+_PEERS = ("친구", "형제", "동생", "엄마·아빠")
+# Classes by the speech level that they ask for first (반말, 해요체, 합쇼체), and how often each level is drawn.
 _CLASSES = {
-    "아동": ("친구 형제 동생 엄마·아빠", "부모님 조부모 선생님 치료사 의사·간호사 점원·직원 활동지원사 낯선+사람", ""),
-    "청소년": (
-        "친구 형제 동생 엄마·아빠",
-        "부모님 조부모 선생님 치료사 의사·간호사 점원·직원 활동지원사 낯선+사람",
-        "",
-    ),
-    "성인": (
-        "친구 형제 동생 엄마·아빠 배우자 자녀·손주",
-        "부모님 조부모 선생님 치료사 의사·간호사 점원·직원 활동지원사 동료 낯선+사람",
-        "상사",
-    ),
-    "노인": ("친구 동생 배우자 자녀·손주", "선생님 치료사 의사·간호사 점원·직원 활동지원사 낯선+사람", "상사"),
+    "아동": (_PEERS, _POLITE, ()),
+    "청소년": (_PEERS, _POLITE, ()),
+    "성인": ((*_PEERS, "배우자", "자녀·손주"), (*_POLITE, "동료"), ("상사",)),
+    "노인": (("친구", "동생", "배우자", "자녀·손주"), _POLITE[2:], ("상사",)),
 }
 _SHARES = {
     "아동": (0.47, 0.53, 0.0),
@@ -53,6 +49,13 @@ _SHARES = {
     "성인": (0.43, 0.38, 0.19),
     "노인": (0.43, 0.38, 0.19),
 }
+# Who listens where a person card is greeted, thanked or called for help.
+_TITLED = {
+    "선생님": ("선생님", "담임 선생님", "복지관 선생님", "음악 선생님"),
+    "의사": ("의사 선생님", "치과 의사 선생님", "내과 의사 선생님"),
+    "간호사": ("간호사님", "담당 간호사님"),
+}
+_LISTENERS = group("family") | {"친구"} | _TITLED.keys()
 _PLACES = {
     "친구": ("집", "공원", "카페", "놀이터", "복지관"), "형제": ("집", "공원", "거실"), "동생": ("집", "공원", "거실"), "엄마·아빠": ("집", "공원", "거실", "차 안"),
     "부모님": ("집", "거실", "차 안"), "조부모": ("집", "할머니 댁", "거실"), "배우자": ("집", "거실", "공원"), "자녀·손주": ("집", "거실", "공원"),
@@ -80,7 +83,7 @@ def sample_context(persona: Persona, keywords: list[str], rng: random.Random) ->
     Every part is absent now and then: the real ones may be, too.
     """
     reading = read(frozenset(keywords))
-    partner = _partner(persona, keywords, rng)
+    partner = _partner(persona, keywords, reading, rng)
     phase = _draw_phase(reading, rng)
     fields = {
         "time": rng.choice(_TIMES.get(reading.card("time") if reading else "", _TIMES[""])),
@@ -88,20 +91,26 @@ def sample_context(persona: Persona, keywords: list[str], rng: random.Random) ->
         "interaction_partner": partner,
         "current_activity": _activity(reading, phase, rng),
     }
-    return Context(**{name: "" if rng.random() < _ABSENT else value for name, value in fields.items()})
+    # Who is called or greeted is there: a formula without its listener would have no speech level.
+    kept = (
+        {"interaction_partner"} if reading and (reading.card("call") or reading.kind in ("greeting", "help")) else set()
+    )
+    return Context(**{k: "" if rng.random() < _ABSENT and k not in kept else v for k, v in fields.items()})
 
 
-def _partner(persona: Persona, keywords: list[str], rng: random.Random) -> str:
+def _partner(persona: Persona, keywords: list[str], reading: Reading | None, rng: random.Random) -> str:
     age = persona.age if persona.age in _CLASSES else "성인"
-    groups = [tuple(name.replace("+", " ") for name in group.split()) for group in _CLASSES[age]]
-    group = rng.choices(groups, weights=_SHARES[age])[0]
-    named = [k for k in keywords if k in COMPANIONS - {"가족", "이모", "삼촌"}]
-    for person in named:
-        elder = person in ("할머니", "할아버지") and age == "노인"
-        if partner_class(person) in group and not elder and rng.random() < 0.4:
-            return person
-    chosen = rng.choice(PARTNERS[rng.choice(group)])
-    return chosen if levels(chosen, age) else "친구"
+    classes = _CLASSES[age][rng.choices(range(3), weights=_SHARES[age])[0]]
+    person = next((k for k in keywords if k in _LISTENERS), "")
+    elder = age == "노인" and person in ("할머니", "할아버지")
+    if person and reading and (reading.kind in ("greeting", "help", "love") or reading.card("call")):
+        return "" if elder else rng.choice(_TITLED.get(person, (person,)))
+    listens = reading is not None and (reading.kind in ("act", "give", "state") or reading.predicate == "오다")
+    told = not listens or reading.question in ("누구", "왜")
+    if person and not elder and not told and partner_class(person) in classes and rng.random() < 0.4:
+        return person
+    others = [name for name in PARTNERS[rng.choice(classes)] if not (person and told and name.endswith(person))]
+    return rng.choice(others or PARTNERS["활동지원사"])
 
 
 def _draw_phase(reading: Reading | None, rng: random.Random) -> str:

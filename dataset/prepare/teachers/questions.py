@@ -1,0 +1,101 @@
+"""Sentences with a question card: at least two of three end in a question mark."""
+
+from __future__ import annotations
+
+from dataset.prepare.korean import join
+from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
+from dataset.prepare.teachers.speaker import HONORED, Said, Speaker, before_predicate, spoken, stem_of, title
+from dataset.prepare.teachers.utterance import Reading, part_of_speech
+
+_PARTNERS_DEED = frozenset({"plain?", "past?", "doing?", "done?", "going?"})
+_PLACED = {"가": "", "앉": "에", "눕": "에"}
+_PERSON = {"이": "누가", "을": "누구", "한테": "누구한테"}
+
+
+def say_question(reading: Reading, speaker: Speaker) -> list[str]:
+    """A deed or state under 뭐, 어디, 누구, 왜 or 언제: two questions and a request to be told."""
+    _, stem, tag = stem_of(reading, speaker)
+    said = _ordered(reading, speaker)
+    elder = any(part.role == "call" and part.card in HONORED for part in said)
+    person = reading.card("person")
+    told = reading.frame.kind in ("state", "other") and person in HONORED and not elder
+    sentences = []
+    for name in _names(reading, speaker):
+        respect = told or (elder and name in _PARTNERS_DEED)
+        own = reading.frame.honorific.removesuffix("시") if name == "want?" and speaker.respectful else ""
+        if name == "want?" and not speaker.respectful and speaker.level == "해요체":
+            verb = join(((stem, tag), ("을래요", "EF"))) + "?"
+        else:
+            verb = conjugate(own or stem, tag, name, speaker.level, respect)
+        sentences.append(spoken(reading, (), said, verb))
+    return sentences
+
+
+def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
+    frame, question, formal = reading.frame, reading.question, speaker.level == "합쇼체"
+    if frame.kind in ("state", "quality"):
+        return ("past?", "done?", "told") if frame.instant else ("plain?", "itis?", "tellhow")
+    began = speaker.phase == "뒤" and question != "언제" and not reading.card("time") and not frame.instant
+    if began and frame.kind == "act":
+        return "past?", "done?", "told"
+    if frame.kind == "other":
+        return "plain?", "going?" if question == "언제" else "doing?", "tell"
+    if question == "왜":
+        return "plain?", "doing?", "tell"
+    asks = "should?" if formal else "shall?" if speaker.age else ("going?", "want?", "going?")[speaker.clock]
+    return "plain?", asks, "tell" if speaker.length == 1 or formal else "should?"
+
+
+def _ordered(reading: Reading, speaker: Speaker) -> list[Said]:
+    """The words with the question word at its place: who and when stand before it."""
+    question, frame = reading.question, reading.frame
+    said = before_predicate(reading, speaker)
+    asked = Said("question", question, _word(reading, speaker))
+    if question == "왜" and frame.kind == "state":
+        return [*said, asked]
+    leads = {"call", "person"} if question in ("왜", "언제") else {"call", "time", "person"}
+    if question == "누구" and frame.role != "이랑":
+        leads.add("place")
+    first = [part for part in said if part.role in leads]
+    return [*first, asked, *(part for part in said if part.role not in leads)]
+
+
+def _word(reading: Reading, speaker: Speaker) -> str:
+    question, frame = reading.question, reading.frame
+    if question == "누구":
+        return _PERSON.get(frame.role, "누구랑")
+    if question == "어디":
+        return {"에서": "어디서"}.get(josa := _PLACED.get(frame.stem, "에서"), particle(question, josa))
+    if question != "뭐":
+        return question
+    if reading.predicate == "놀다":
+        return "뭐 하면서" if speaker.length else "뭐 하고"
+    if speaker.level == "합쇼체":
+        return "무엇을"
+    return "뭘" if speaker.length == 2 or frame.noun else "뭐"
+
+
+def say_where(reading: Reading, speaker: Speaker) -> list[str]:
+    """Where a thing, a place or a person is."""
+    level, card = speaker.level, reading.predicate
+    if card == "여기":
+        third = at(level, "여기가 어딘지 알려 줘.", "여기가 어딘지 알려 주세요.", "여기가 어딘지 알려 주시겠습니까?")
+        return [sentence([word, copula("어디", level, "?")]) for word in ("여기", "여기가")] + [third]
+    word, respect = title(card), card in HONORED
+    if speaker.addressed(card):
+        return [
+            sentence([f"{word},", at(level, "어디야?", "어디세요?", "어디십니까?")]),
+            sentence([f"{word},", "어디", conjugate("있", "VA", "see?" if respect else "plain?", level)]),
+            sentence([f"{word},", "어디 있는지", at(level, "알려 줘.", "알려 주세요.", "알려 주시겠습니까?")]),
+        ]
+    is_there = at(level, "계셔", "계세요", "계십니까") if respect else at(level, "있어", "있어요", "있습니까")
+    whether = "계신지" if respect else "있는지"
+    knows = at(level, "알아?", "아세요?" if speaker.respectful else "알아요?", "아십니까?")
+    tells = at(level, "알려 줘.", "알려 주세요.", "알려 주시겠습니까?")
+    place = part_of_speech(card) == "place" and speaker.clock != 2
+    return [
+        sentence([particle(word, "이") if level == "합쇼체" else word,
+                  copula("어디", level, "?") if place else f"어디 {is_there}?"]),
+        sentence([particle(word, "이"), "어디에", f"{is_there}?"]),
+        sentence([particle(word, "이"), "어디", whether, knows if speaker.clock == 1 else tells]),
+    ]  # fmt: skip

@@ -1,0 +1,317 @@
+"""Metrics against hand computation and sacrebleu; every planted flaw falls in the component made for it."""
+
+import random
+
+import numpy as np
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics import BLEU, CHRF
+
+from dataset.prepare.korean import tokens
+from dataset.prepare.records import Context, Persona, Sample, UserError
+from train.utils.aac_metrics import context_relevance
+from train.utils.metrics import Prediction, references_report, score
+
+FOODS = ["물", "우유", "밥", "빵", "사과", "과자", "포도", "국"]
+PLACES = ["집", "학교", "병원", "가게", "공원", "식당"]
+# (partner, age, how a request and a wish end)
+SPEAKERS = [
+    ("친구", "아동", ("줘.", "먹고 싶어.")),
+    ("선생님", "청소년", ("주세요.", "먹고 싶어요.")),
+    ("팀장님", "노인", ("주십시오.", "먹고 싶습니다.")),
+]
+
+
+def make_sample(number: int) -> Sample:
+    """One of 48: two cards (a food with 먹다 or 주세요), three speakers, a context of its own."""
+    food = FOODS[number % len(FOODS)]
+    partner, age, (gives, wants) = SPEAKERS[number % 3]
+    cards = [f"1_{food}.png", "2_먹다.png" if number % 2 else "2_주세요.png"]
+    ending = wants if number % 2 else gives
+    references = [f"{food} {ending}", f"{food} 좀 {ending}", f"{food}도 {ending}"]
+    persona = Persona(id=number % 6, age=age, utterance_length="보통", interesting_topics=["기차", "그림"])
+    context = Context(
+        time=f"오후 {number % 5 + 1}시",
+        place=PLACES[number % len(PLACES)],
+        interaction_partner=partner,
+        current_activity=f"{food} 앞에서 쉬는 중",
+    )
+    return Sample(id=number, persona=persona, persona_id=persona.id, context=context, cards=cards, output=references)
+
+
+def remade(sample: Sample, **changes) -> Sample:
+    return Sample(**{**dict(sample), "keywords": [], **changes})
+
+
+SAMPLES = [make_sample(number) for number in range(48)]
+
+
+def judged(change=lambda text, sample: text, samples=SAMPLES, **options):
+    """Scores of the references after a change, without intervals."""
+    predictions = [Prediction(s, [change(text, s) for text in s.output]) for s in samples]
+    return score(predictions, bootstrap=0, fit_on=SAMPLES, **options)
+
+
+@pytest.fixture(scope="module")
+def good():
+    return judged()
+
+
+def negate(text: str, _: Sample) -> str:
+    """A wish denied in its own speech level: 먹고 싶어요 -> 먹고 싶지 않아요."""
+    for wish, refusal in (("싶어요", "싶지 않아요"), ("싶어", "싶지 않아"), ("싶습니다", "싶지 않습니다")):
+        if wish in text:
+            return text.replace(wish, refusal)
+    raise AssertionError(text)
+
+
+def test_bleu_and_chrf_match_sacrebleu():
+    rng = random.Random(4)
+    predictions = [Prediction(s, [rng.choice(rng.choice(SAMPLES).output)] * 3) for s in SAMPLES]
+    result = score(predictions, bootstrap=0)
+    said = [p.candidates[0] for p in predictions]
+    references = [[p.sample.output[k] for p in predictions] for k in range(3)]
+    spaced = [[" ".join(tokens(text)) for text in texts] for texts in [said, *references]]
+    bleu = BLEU(tokenize="none", force=True).corpus_score(spaced[0], spaced[1:]).score
+    assert 0 < bleu < 90
+    assert result["bleu4"] == pytest.approx(bleu)
+    assert result["chrf"] == pytest.approx(CHRF().corpus_score(said, references).score)
+
+
+def test_bleu_by_hand():
+    sample = remade(SAMPLES[1], output=["물을 마시고 싶어요."] * 3)
+    # 빵 을 마시 고 싶 어요 against 물 을 마시 고 싶 어요: 5/6 of the 1-grams, 4/5, 3/4, 2/3, equal length.
+    expected = 100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25
+    assert score([Prediction(sample, ["빵을 마시고 싶어요."])], bootstrap=0)["bleu4"] == pytest.approx(expected)
+
+
+def test_rouge_reads_korean():
+    text = "나는 학교에 가고 싶어요."
+    sample = remade(SAMPLES[1], output=[text] * 3)
+    result = score([Prediction(sample, [text])], bootstrap=0)
+    assert [result[f"rouge{kind}"] for kind in "12L"] == [1, 1, 1]
+    assert RougeScorer(["rouge1"]).score(text, text)["rouge1"].fmeasure == 0  # the package's own tokenizer
+    # 2 of the candidate's 3 morphemes are among the reference's 4 (물 을 주 세요).
+    shorter = score([Prediction(remade(sample, output=["물을 주세요."] * 3), ["물 줘."])], bootstrap=0)
+    assert tokens("물 줘.") == ["물", "주", "어"]
+    assert shorter["rouge1"] == pytest.approx(2 * (2 / 3) * (2 / 4) / (2 / 3 + 2 / 4))
+    assert shorter["rouge1_recall"] == pytest.approx(2 / 4)
+
+
+def test_set_score_pairs_one_to_one():
+    sample = remade(SAMPLES[1], output=["물 줘.", "학교에 가요?", "기분이 좋습니다."])
+
+    def scored(three):
+        return score([Prediction(sample, three)], bootstrap=0)
+
+    assert scored(sample.output[::-1])["set_score"] == 1
+    assert scored(sample.output[:1] * 3)["set_score"] == pytest.approx(1 / 3)
+    assert scored(sample.output[:1] * 3)["rougeL_best_of_3"] == 1
+    assert scored(sample.output[:1])["set_score"] == pytest.approx(1 / 3)
+
+
+def test_diversity():
+    sample = SAMPLES[1]
+    same = score([Prediction(sample, ["물 줘.", "물  줘!", "물 있어?"])], bootstrap=0)
+    assert same["distinct3"] == 0
+    assert score([Prediction(sample, ["물 줘.", "물 줘?", "물 있어?"])], bootstrap=0)["distinct3"] == 1
+    assert score([Prediction(sample, ["물 줘.", "물 있어?"])], bootstrap=0)["distinct3"] == 0
+    assert score([Prediction(sample, ["물 줘."] * 3)], bootstrap=0)["self_bleu"] == pytest.approx(100)
+
+
+def test_references_score_high(good):
+    assert good["bleu4"] == pytest.approx(100)
+    assert good["set_score"] == good["register_accuracy"] == good["register_macro"] == good["distinct3"] == 1
+    for key in ("card_coverage", "card_coverage_all", "polarity", "addition", "illocution", "register", "voice"):
+        assert good[key] >= 0.99, key
+    assert good["complexity"] > 0.95
+    assert good["vocabulary"] == 1
+    assert good["persona_consistency"] > 0.95
+    assert good["context_relevance"] > 0.8
+    assert good["multi"]["bleu4"] == pytest.approx(good["bleu4"])
+
+
+def test_constant_output_is_chance(good):
+    constant = judged(lambda text, sample: "도와주세요.")
+    assert constant["register_macro"] == pytest.approx(1 / 3)
+    assert constant["context_relevance"] == pytest.approx(0.5)
+    assert constant["card_coverage"] < 0.6
+    assert constant["bleu4"] < 15
+
+
+def test_foreign_answers_lose(good):
+    draw = random.Random(1)
+    others = {s.id: o for s, o in zip(SAMPLES, draw.sample([s.output for s in SAMPLES], 48), strict=True)}
+    swapped = score([Prediction(s, others[s.id]) for s in SAMPLES], bootstrap=0)
+    for key in ("bleu4", "rougeL", "card_coverage", "register_accuracy", "register", "context_relevance"):
+        assert swapped[key] < 0.8 * good[key], key
+
+
+def test_foreign_partners_lose_register_only(good):
+    partners = [s.context.interaction_partner for s in SAMPLES]
+    moved = [
+        remade(s, context={**s.context.public(), "interaction_partner": partners[i - 1]}) for i, s in enumerate(SAMPLES)
+    ]
+    shuffled = judged(samples=moved)
+    assert shuffled["register"] < 0.7 * good["register"]
+    assert shuffled["card_coverage"] == good["card_coverage"]
+    assert shuffled["voice"] == good["voice"]
+
+
+def test_negation_costs_polarity_only():
+    wishes = [sample for sample in SAMPLES if sample.id % 2]
+    good, denied = judged(samples=wishes), judged(negate, samples=wishes)
+    assert good["polarity"] == 1
+    assert denied["polarity"] == 0
+    for key in ("card_coverage", "addition", "voice", "register", "illocution"):
+        assert denied[key] >= good[key], key
+
+
+def test_view_from_outside_costs_voice(good):
+    outside = judged(lambda text, sample: f"소통이는 {text}")
+    assert outside["voice"] == 0
+    assert outside["polarity"] == good["polarity"]
+    assert judged(lambda text, sample: f"소통이는 {text}", voice="third")["voice"] == 1
+    assert judged(lambda text, sample: f"이 카드의 의미는 {text}")["voice"] == 0
+
+
+def test_injected_topics_cost_addition_and_interest(good):
+    injected = judged(lambda text, sample: f"기차 그림 놀이공원에서 {text}")
+    assert injected["addition"] < 0.6 * good["addition"]
+    assert injected["interest"] == 0
+    assert injected["vocabulary"] < good["vocabulary"]
+    assert injected["card_coverage"] == good["card_coverage"]
+    assert "interest" not in good
+
+
+def test_chosen_topics_are_interest():
+    sample = SAMPLES[1]
+    liked = remade(sample, persona={**sample.persona.public(), "interesting_topics": ["우유"]})
+    assert score([Prediction(liked, ["우유 먹고 싶어."] * 3)], bootstrap=0)["interest"] == 1
+    assert score([Prediction(liked, ["먹고 싶어."] * 3)], bootstrap=0)["interest"] == 0
+
+
+def test_pasted_context_is_not_relevance(good):
+    pasted = judged(lambda text, sample: f"{' '.join(sample.context.public().values())} {text}")
+    assert pasted["context_relevance"] < 0.2 < good["context_relevance"]
+    assert pasted["complexity"] < 0.7
+
+
+def test_context_relevance_needs_enough_contexts():
+    assert context_relevance(SAMPLES[:10], [s.output for s in SAMPLES[:10]]) is None
+    assert "context_relevance" not in judged(samples=SAMPLES[:10])
+
+
+@pytest.mark.parametrize("candidates", [[], ["", " ", "..."], ["?", "!", ""]])
+def test_empty_output_is_zero(candidates):
+    result = score([Prediction(s, candidates) for s in SAMPLES], bootstrap=0, fit_on=SAMPLES)
+    numbers = {key: value for key, value in result.items() if isinstance(value, float)}
+    assert len(numbers) > 20
+    assert {key for key, value in numbers.items() if value} == set()
+
+
+def test_questions_follow_question_cards():
+    asking = remade(SAMPLES[0], cards=["1_물.png", "2_어디.png"])
+    telling = SAMPLES[0]
+
+    def illocution(sample, marks):
+        return score([Prediction(sample, [f"물 어디 있어{mark}" for mark in marks])], bootstrap=0)["illocution"]
+
+    assert [illocution(asking, marks) for marks in ("???", "??.", "?..", "...")] == [1, 1, 0.5, 0]
+    assert [illocution(telling, marks) for marks in ("...", "?..", "??.", "???")] == [1, 1, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("partner", "age", "level", "expected"),
+    [
+        ("친구", "아동", "", {"반말": 1, "해요체": 0, "합쇼체": 0}),
+        ("친구", "성인", "", {"반말": 1, "해요체": 1, "합쇼체": 0}),
+        ("담임 선생님", "아동", "", {"반말": 0, "해요체": 1, "합쇼체": 0}),
+        ("담임 선생님", "성인", "", {"반말": 0, "해요체": 1, "합쇼체": 1}),
+        ("팀장님", "성인", "", {"반말": 0, "해요체": 1, "합쇼체": 1}),
+        ("", "", "", {"반말": 0, "해요체": 1, "합쇼체": 0}),
+        ("친구", "아동", "합쇼체", {"반말": 0, "해요체": 0, "합쇼체": 1}),
+    ],
+)
+def test_register_obeys_the_table(partner, age, level, expected):
+    said = {"반말": "물 마셔.", "해요체": "물 마셔요.", "합쇼체": "물 마십니다."}
+    persona, context = Persona(age=age, speech_level=level), Context(interaction_partner=partner)
+    sample = remade(SAMPLES[0], persona=persona, context=context)
+    got = {name: score([Prediction(sample, [text] * 3)], bootstrap=0)["register"] for name, text in said.items()}
+    assert got == expected
+    assert score([Prediction(sample, ["물"] * 3)], bootstrap=0)["register"] == 0.5
+
+
+def test_formulas_and_requests_keep_their_form():
+    child = remade(SAMPLES[0], persona=Persona(age="아동"), context=Context(interaction_partner="의사 선생님"))
+    assert score([Prediction(child, ["감사합니다."] * 3)], bootstrap=0)["register"] == 1
+    formal = remade(child, persona=Persona(age="노인", speech_level="합쇼체"))
+    assert score([Prediction(formal, ["물 주세요."] * 3)], bootstrap=0)["register"] == 1
+    assert score([Prediction(formal, ["물 마셔요."] * 3)], bootstrap=0)["register"] == 0
+
+
+def test_register_accuracy_compares_levels_as_a_set():
+    sample = remade(SAMPLES[0], output=["물 주세요.", "물 마시고 싶습니다.", "물을 마십니다."])
+    assert score([Prediction(sample, sample.output[::-1])], bootstrap=0)["register_accuracy"] == 1
+    assert score([Prediction(sample, ["물 주세요."] * 3)], bootstrap=0)["register_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_row_order_changes_nothing(good):
+    mixed = random.Random(2).sample(SAMPLES, len(SAMPLES))
+    draw = {s.id: random.Random(s.id).choice(SAMPLES).output for s in SAMPLES}
+    first, second = (score([Prediction(s, draw[s.id]) for s in rows], bootstrap=50) for rows in (SAMPLES, mixed))
+    assert first["intervals"].keys() == second["intervals"].keys()
+    for key, span in first["intervals"].items():
+        assert first[key] == pytest.approx(second[key]), key
+        assert span == pytest.approx(second["intervals"][key]), key
+
+
+def test_intervals_hold_the_value_and_repeat():
+    predictions = [Prediction(s, SAMPLES[s.id * 7 % 48].output) for s in SAMPLES]
+    result, again, other = (score(predictions, seed=seed) for seed in (1, 1, 2))
+    assert result["intervals"] == again["intervals"] != other["intervals"]
+    assert {"bleu4", "chrf", "rougeL", "register_macro", "polarity"} <= result["intervals"].keys()
+    for key, (low, high) in result["intervals"].items():
+        assert low <= result[key] <= high, key
+    low, high = result["intervals"]["bleu4"]
+    assert low < high
+
+
+def test_intervals_draw_people_not_rows():
+    """Six people of whom one is all right, the others all wrong: eight rows each add no certainty."""
+    rows = [Prediction(s, s.output if s.persona_id == 0 else ["음."] * 3) for s in SAMPLES]
+    low, high = score(rows)["intervals"]["rougeL"]
+    drawn = np.random.default_rng(9).binomial(6, 1 / 6, 20000) / 6
+    assert [low, high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=1 / 6 + 1e-9)
+    assert high - low >= 0.4
+    alone = [row for row in rows if row.sample.persona_id == 0]
+    assert "intervals" not in score(alone)
+
+
+def test_nothing_to_score_is_a_message():
+    with pytest.raises(UserError, match="no rows"):
+        score([])
+    with pytest.raises(UserError, match="no rows"):
+        references_report([])
+
+
+def test_keys_that_need_training_rows_are_absent_without_them():
+    result = score([Prediction(s, s.output) for s in SAMPLES], bootstrap=0)
+    assert not {"complexity", "vocabulary", "persona_consistency", "intervals"} & result.keys()
+    assert result["signatures"]["bleu4"].startswith("BLEU4|lvl:corpus|cand:top1|nrefs:3|")
+
+
+def test_references_report():
+    report = references_report(SAMPLES)
+    assert report["rows"] == 48
+    assert report["card_coverage"] == 1
+    assert sum(report["levels"].values()) == pytest.approx(1)
+    # 사과를 and 빵을 share a skeleton; the verb is a card too.
+    alike = [
+        remade(s, cards=[f"1_{food}.png", "2_먹다.png"], output=[f"{food}{josa} 먹어요."] * 3)
+        for s, food, josa in zip(SAMPLES, ["빵", "사과"], ["을", "를"], strict=False)
+    ]
+    masked = references_report(alike)
+    assert masked["largest_skeleton"] == "□ 을 □ 어요 ."
+    assert masked["largest_skeleton_share"] == 1
+    assert masked["distinct_share"] == pytest.approx(2 / 6)

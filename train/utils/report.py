@@ -1,0 +1,295 @@
+"""Cards beside what a model says of them: one self-contained HTML page, and the same as a picture.
+
+An item is a dict: `cards` (paths of pictures), `keywords`, `persona_id`, `persona` (age group), `context` (one line),
+`candidates`, `references`, `notes` (where a sentence comes from, if not from the model). A text file `ATTRIBUTION.txt`
+beside the pictures is shown with them, as their licence asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.prepare.records import UserError, write_atomic
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
+
+CARD_PIXELS = 160
+ATTRIBUTION = "ATTRIBUTION.txt"
+# The package of requirements.txt, then what systems ship.
+_FONT_PACKAGE, _FONT_FILE = "pylopdf_fonts_ko", "NotoSansKR-Regular.otf"
+_SYSTEM_FONTS = (
+    "NotoSansKR-Regular.otf",
+    "NotoSansCJK-Regular.ttc",
+    "NanumGothic.ttf",
+    "AppleSDGothicNeo.ttc",
+    "malgun.ttf",
+)
+_METRIC_NAMES = {
+    "bleu4": "BLEU-4",
+    "rougeL": "ROUGE-L",
+    "set_score": "세 문장 ROUGE-L",
+    "distinct3": "서로 다른 세 문장",
+    "card_coverage": "카드 반영",
+    "polarity": "긍정·부정 유지",
+    "addition": "덧붙인 내용 없음",
+    "illocution": "묻기와 말하기",
+    "register_accuracy": "말높임 일치",
+    "register": "말높임 적절",
+    "context_relevance": "상황 관련",
+}
+_ABLATION_NAMES = {
+    "shuffled_images": "다른 그림으로 바꿈",
+    "no_persona": "사람 정보 없음",
+    "no_context": "상황 정보 없음",
+    "no_persona_no_context": "사람·상황 정보 없음",
+}
+_SOURCE_NAMES = {
+    "model, decoded again": "모델이 다시 만든 문장",
+    "grammar": "문법 규칙으로 만든 문장",
+    "keywords": "카드 낱말 그대로",
+}
+_STYLE = """
+:root{color-scheme:light dark;--paper:#f6f5f1;--sheet:#fff;--ink:#20242b;--quiet:#667080;--line:#e2e0d8;--mark:#0b6b58}
+@media (prefers-color-scheme:dark){:root{--paper:#15181d;--sheet:#1f242b;--ink:#e8e9ec;--quiet:#9aa4b2;--line:#343b45;
+--mark:#6fd3ba}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);
+font:1rem/1.6 "Noto Sans KR","Apple SD Gothic Neo","Malgun Gothic",sans-serif;word-break:keep-all}
+h1{font-size:1.5rem;margin:0 0 1rem}h2{font-size:1.05rem;margin:2rem 0 .6rem}
+article{background:var(--sheet);border:1px solid var(--line);border-radius:.8rem;padding:1rem 1.2rem;margin:0 0 1rem}
+.cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:0 0 .8rem}
+figure{margin:0;width:6.5rem;text-align:center}
+figure i{display:block;width:6.5rem;height:6.5rem;border:1px solid var(--line);border-radius:.6rem;
+background:#fff center/contain no-repeat;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+figcaption{font-weight:600;margin-top:.2rem}
+.who,.note,footer{color:var(--quiet);font-size:.9rem;margin:.2rem 0}
+ol{margin:.4rem 0;padding-left:1.6rem;font-size:1.15rem}ol li::marker{color:var(--mark);font-weight:700}
+details{color:var(--quiet);font-size:.95rem}details ul{margin:.3rem 0;padding-left:1.6rem}summary{cursor:pointer}
+.scroll{overflow-x:auto;background:var(--sheet);border:1px solid var(--line);border-radius:.8rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.45rem .8rem;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}
+thead th{border:0;color:var(--quiet);font-size:.85rem;font-weight:600}th:first-child{text-align:left}
+td small{display:block;color:var(--quiet)}footer{white-space:pre-line;margin-top:2rem;border-top:1px solid var(--line)}
+"""
+
+
+def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, scores: dict[str, Any]) -> None:
+    """Write a page without outside links or scripts; every picture is embedded once.
+
+    Args:
+        path: the HTML file.
+        items: what the module's head describes.
+        title: in Korean.
+        scores: as in metrics.json; its headline numbers and ablations stand in a table (none: no table).
+    """
+    cards = list(dict.fromkeys(Path(card) for item in items for card in item["cards"]))
+    pictures = "".join(f".c{n}{{background-image:url({uri})}}" for n, c in enumerate(cards) if (uri := _data_uri(c)))
+    place = {card: number for number, card in enumerate(cards)}
+    parts = [
+        f'<!doctype html><html lang="ko"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}{pictures}</style></head>'
+        f"<body><h1>{escape(title)}</h1>",
+        _table(scores),
+        "<h2>카드와 문장</h2>",
+        *(_article(item, place) for item in items),
+    ]
+    if credit := _credit(cards):
+        parts.append(f"<footer>{escape(credit)}</footer>")
+    write_atomic(path, "".join([*parts, "</body></html>\n"]).encode())
+
+
+def _article(item: dict[str, Any], place: dict[Path, int]) -> str:
+    figures = "".join(
+        f'<figure><i class="c{place[Path(card)]}" role="img" aria-label="{escape(word)}"></i>'
+        f"<figcaption>{escape(word)}</figcaption></figure>"
+        for card, word in zip(item["cards"], item["keywords"], strict=True)
+    )
+    said = "".join(f"<li>{escape(text)}</li>" for text in item["candidates"])
+    asked = "".join(f"<li>{escape(text)}</li>" for text in item.get("references", ()))
+    note = "".join(f'<p class="note">※ {escape(text)}</p>' for text in _notes(item))
+    return (
+        f'<article><div class="cards">{figures}</div><p class="who">{escape(_who(item))}</p><ol>{said}</ol>{note}'
+        + (f"<details><summary>참고 문장</summary><ul>{asked}</ul></details>" if asked else "")
+        + "</article>"
+    )
+
+
+def _table(scores: dict[str, Any]) -> str:
+    keys = [key for key in _METRIC_NAMES if isinstance(scores.get(key), int | float)]
+    if not keys:
+        return ""
+    head = "".join(f"<th>{escape(_METRIC_NAMES[key])}</th>" for key in keys)
+    rows = {"모두": scores, "카드 2–4장": scores.get("multi") or {}}
+    rows |= {_ABLATION_NAMES.get(name, name): values for name, values in scores.get("ablations", {}).items()}
+    body = ""
+    for name, values in rows.items():
+        if values:
+            cells = "".join(f"<td>{_cell(values, key)}</td>" for key in keys)
+            body += f"<tr><th>{escape(name)}</th>{cells}</tr>"
+    counted = f" ({scores['rows']:,}줄)" if "rows" in scores else ""
+    return (
+        f'<h2>점수{counted}</h2><div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
+    )
+
+
+def _cell(values: dict[str, Any], key: str) -> str:
+    if key not in values:
+        return "–"
+    digits = 1 if key == "bleu4" else 3
+    low_high = values.get("intervals", {}).get(key)
+    span = f"<small>{low_high[0]:.{digits}f}–{low_high[1]:.{digits}f}</small>" if low_high else ""
+    return f"{values[key]:.{digits}f}{span}"
+
+
+def _who(item: dict[str, Any]) -> str:
+    person = f"사용자 {item['persona_id']}" if item.get("persona_id") is not None else ""
+    return " · ".join(part for part in (person, item.get("persona"), item.get("context")) if part)
+
+
+def _notes(item: dict[str, Any]) -> list[str]:
+    return [_SOURCE_NAMES.get(note, note) for note in item.get("notes", ())]
+
+
+def _credit(cards: Sequence[Path]) -> str:
+    files = dict.fromkeys(card.with_name(ATTRIBUTION) for card in cards)
+    return "\n\n".join(file.read_text(encoding="utf-8").strip() for file in files if file.is_file())
+
+
+def _thumbnail(card: Path) -> Image | None:
+    """The picture on a white square, CARD_PIXELS wide; None where there is none to read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(card) as picture:
+            drawn = ImageOps.contain(ImageOps.exif_transpose(picture).convert("RGBA"), (CARD_PIXELS, CARD_PIXELS))
+    except OSError:
+        return None
+    sheet = Image.new("RGBA", (CARD_PIXELS, CARD_PIXELS), "white")
+    sheet.alpha_composite(drawn, ((CARD_PIXELS - drawn.width) // 2, (CARD_PIXELS - drawn.height) // 2))
+    return sheet.convert("RGB")
+
+
+def _data_uri(card: Path) -> str:
+    picture = _thumbnail(card)
+    if picture is None:
+        return ""
+    file = io.BytesIO()
+    picture.quantize(64).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def korean_font() -> Path | str:
+    """A font that draws Hangul: the package's, else one of the system's.
+
+    Raises:
+        UserError: this machine has none; a picture would hold empty boxes.
+    """
+    for font in _fonts():
+        if _draws_hangul(font):
+            return font
+    raise UserError(
+        "no Korean font on this machine, so no picture was drawn: "
+        "`pip install -r requirements.txt` brings one, or install Noto Sans KR or Nanum Gothic"
+    )
+
+
+def _fonts() -> Iterator[Path | str]:
+    spec = find_spec(_FONT_PACKAGE)
+    if spec and spec.origin:
+        yield Path(spec.origin).with_name(_FONT_FILE)
+    if shutil.which("fc-match"):
+        found = subprocess.run(["fc-match", "-f", "%{file}", ":lang=ko"], capture_output=True, text=True)
+        if found.stdout:
+            yield Path(found.stdout)
+    yield from _SYSTEM_FONTS  # Pillow searches the system's font folders
+
+
+def _draws_hangul(font: Path | str) -> bool:
+    from PIL import ImageFont
+
+    try:
+        face = ImageFont.truetype(str(font), 24)
+    except OSError:
+        return False
+    shapes = [bytes(face.getmask(sign)) for sign in ("가", "힣", "\U0010fffd")]  # the last one is in no font
+    return len(set(shapes)) == 3
+
+
+_WIDTH, _MARGIN, _TILE, _CAPTION = 1200, 36, 120, 34
+_PAPER, _SHEET, _INK, _QUIET, _LINE, _MARK = "#f6f5f1", "#ffffff", "#20242b", "#667080", "#e2e0d8", "#0b6b58"
+
+
+def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
+    """Draw each item as a strip: its cards on the left, who and where and the candidates on the right.
+
+    Raises:
+        UserError: no Korean font (see `korean_font`).
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    file = str(korean_font())
+    small, middle, large = (ImageFont.truetype(file, size) for size in (19, 22, 27))
+    text_left = _MARGIN * 2 + 4 * (_TILE + 12)
+    room = _WIDTH - text_left - _MARGIN * 2
+    strips = []
+    for item in items:
+        lines = [(line, small, _QUIET) for line in _wrapped(_who(item), small, room)]
+        for number, text in enumerate(item["candidates"], 1):
+            lines += [(line, large, _INK) for line in _wrapped(f"{number}. {text}", large, room)]
+        lines += [(line, small, _QUIET) for note in _notes(item) for line in _wrapped(f"※ {note}", small, room)]
+        strips.append((item, lines, max(_TILE + _CAPTION, sum(_line_height(font) for _, font, _ in lines)) + 40))
+    credit = _wrapped(" ".join(_credit([Path(card) for item in items for card in item["cards"]]).split()), small, 1128)
+    height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(credit) * _line_height(small) + 16
+    sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    top = _MARGIN
+    for item, lines, tall in strips:
+        box = (_MARGIN, top, _WIDTH - _MARGIN, top + tall)
+        draw.rounded_rectangle(box, 16, _SHEET, _LINE, 2)
+        for number, (card, word) in enumerate(zip(item["cards"], item["keywords"], strict=True)):
+            left = _MARGIN + 20 + number * (_TILE + 12)
+            if picture := _thumbnail(Path(card)):
+                sheet.paste(picture.resize((_TILE, _TILE)), (left, top + 20))
+            draw.rounded_rectangle((left, top + 20, left + _TILE, top + 20 + _TILE), 8, None, _LINE, 2)
+            name = _wrapped(word, middle, _TILE + 10)[0]
+            draw.text((left + _TILE / 2, top + 26 + _TILE), name, _INK, middle, anchor="ma")
+        down = top + 20
+        for line, font, colour in lines:
+            draw.text((text_left, down), line, colour, font)
+            down += _line_height(font)
+        top += tall + 20
+    for number, line in enumerate(credit):
+        draw.text((_MARGIN, top + number * _line_height(small)), line, _QUIET, small)
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    write_atomic(path, file.getvalue())
+
+
+def _line_height(font: FreeTypeFont) -> int:
+    return round(font.size * 1.55)
+
+
+def _wrapped(text: str, font: FreeTypeFont, room: int) -> list[str]:
+    """Lines that fit, broken between words; a word too long alone is broken anywhere."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and font.getlength(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+            continue
+        if lines[-1]:
+            lines.append("")
+        for sign in word:
+            if font.getlength(lines[-1] + sign) > room:
+                lines.append("")
+            lines[-1] += sign
+    return lines
