@@ -226,7 +226,7 @@ def _draws_hangul(font: Path | str) -> bool:
 
 
 _WIDTH, _MARGIN, _TILE, _CAPTION = 1200, 36, 120, 34
-_PAPER, _SHEET, _INK, _QUIET, _LINE, _MARK = "#f6f5f1", "#ffffff", "#20242b", "#667080", "#e2e0d8", "#0b6b58"
+_PAPER, _SHEET, _INK, _QUIET, _LINE = "#f6f5f1", "#ffffff", "#20242b", "#667080", "#e2e0d8"
 
 
 def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
@@ -238,7 +238,7 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     file = str(korean_font())
-    small, middle, large = (ImageFont.truetype(file, size) for size in (19, 22, 27))
+    tiny, small, middle, large = (ImageFont.truetype(file, size) for size in (15, 19, 22, 27))
     text_left = _MARGIN * 2 + 4 * (_TILE + 12)
     room = _WIDTH - text_left - _MARGIN * 2
     strips = []
@@ -248,8 +248,10 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
             lines += [(line, large, _INK) for line in _wrapped(f"{number}. {text}", large, room)]
         lines += [(line, small, _QUIET) for note in _notes(item) for line in _wrapped(f"※ {note}", small, room)]
         strips.append((item, lines, max(_TILE + _CAPTION, sum(_line_height(font) for _, font, _ in lines)) + 40))
-    credit = _wrapped(" ".join(_credit([Path(card) for item in items for card in item["cards"]]).split()), small, 1128)
-    height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(credit) * _line_height(small) + 16
+    credit = _wrapped(
+        " ".join(_credit([Path(card) for item in items for card in item["cards"]]).split()), tiny, _WIDTH - 2 * _MARGIN
+    )
+    height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(credit) * _line_height(tiny) + 16
     sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     top = _MARGIN
@@ -269,7 +271,7 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
             down += _line_height(font)
         top += tall + 20
     for number, line in enumerate(credit):
-        draw.text((_MARGIN, top + number * _line_height(small)), line, _QUIET, small)
+        draw.text((_MARGIN, top + number * _line_height(tiny)), line, _QUIET, tiny)
     file = io.BytesIO()
     sheet.save(file, "PNG", optimize=True)
     write_atomic(path, file.getvalue())
