@@ -107,7 +107,7 @@ def test_page_tells_everything_and_escapes_it(page):
 def test_table_of_scores(page):
     cells = [part for part in _Page(page).text if part.strip()]
     first = cells.index("모두")
-    assert cells[first - 2 : first + 4] == ["BLEU-4", "말높임 일치", "모두", "71.2", "69.0–73.5", "0.963"]
+    assert cells[first - 2 : first + 4] == ["BLEU-4", "말투 일치", "모두", "71.2", "69.0–73.5", "0.963"]
     assert cells[cells.index("카드 2–4장") + 1 :][:2] == ["70.0", "–"]
     assert cells[cells.index("사람 정보 없음") + 1 :][:2] == ["40.0", "0.500"]
 

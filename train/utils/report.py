@@ -43,8 +43,8 @@ _METRIC_NAMES = {
     "polarity": "긍정·부정 유지",
     "addition": "덧붙인 내용 없음",
     "illocution": "묻기와 말하기",
-    "register_accuracy": "말높임 일치",
-    "register": "말높임 적절",
+    "register_accuracy": "말투 일치",
+    "register": "말투 적절",
     "context_relevance": "상황 관련",
 }
 _ABLATION_NAMES = {
@@ -68,8 +68,8 @@ font:1rem/1.6 "Noto Sans KR","Apple SD Gothic Neo","Malgun Gothic",sans-serif;wo
 h1{font-size:1.5rem;margin:0 0 1rem}h2{font-size:1.05rem;margin:2rem 0 .6rem}
 article{background:var(--sheet);border:1px solid var(--line);border-radius:.8rem;padding:1rem 1.2rem;margin:0 0 1rem}
 .cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:0 0 .8rem}
-figure{margin:0;width:6.5rem;text-align:center}
-figure i{display:block;width:6.5rem;height:6.5rem;border:1px solid var(--line);border-radius:.6rem;
+figure{margin:0;width:min(6.5rem,18vw);text-align:center}
+figure i{display:block;aspect-ratio:1;border:1px solid var(--line);border-radius:.6rem;
 background:#fff center/contain no-repeat;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 figcaption{font-weight:600;margin-top:.2rem}
 .who,.note,footer{color:var(--quiet);font-size:.9rem;margin:.2rem 0}
@@ -136,7 +136,7 @@ def _table(scores: dict[str, Any]) -> str:
         if values:
             cells = "".join(f"<td>{_cell(values, key)}</td>" for key in keys)
             body += f"<tr><th>{escape(name)}</th>{cells}</tr>"
-    counted = f" ({scores['rows']:,}줄)" if "rows" in scores else ""
+    counted = f" ({scores['rows']:,}건)" if "rows" in scores else ""
     return (
         f'<h2>점수{counted}</h2><div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
     )
