@@ -84,6 +84,13 @@ def pretrain_tower(model: AACMultimodalModel, images: Sequence[Image], steps: in
     vision.eval()
     with torch.no_grad():
         guesses = torch.cat([scores(views).argmax(-1) for views in pixels.split(BATCH)])
+        features = list(vision.encode(pixels[:BATCH])[:, None])
+        shown = torch.cat(vision.project(features, [frame] * len(features)))
+        # Pictures as loud as words: the projector's output at the scale of the token embeddings.
+        last = vision.img_projection[-1]
+        factor = model.backbone.model.embed_tokens.weight.std() / shown.std()
+        last.weight.mul_(factor)
+        last.bias.mul_(factor)
     vision.img_processor.requires_grad_(False)
     optimizer.zero_grad(set_to_none=True)  # what is frozen must not weigh in the next stage's gradient norm
     return (guesses == torch.arange(len(images))).float().mean().item()
