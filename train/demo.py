@@ -61,6 +61,8 @@ def train(workspace: Path, data: Path, done: dict[str, Any]) -> None:
     if done.get("trained") == key and best.exists():
         print(f"Already trained on this data: {best}")
         return
+    if best.exists() and "trained" not in done:
+        raise UserError(f"{best}: not the demo's own model; keep the demo apart with --workspace DIR, or move it away")
     started = time.time()
     run("train/train.py", "--config", TINY, "--workspace", workspace, "--overwrite")
     done.update(trained=key, training_minutes=round((time.time() - started) / 60, 1))

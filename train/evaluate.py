@@ -146,7 +146,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     requests = requests_of(model, samples, images, args.with_keywords)
     three = generate(model, requests, "candidates")
     predictions = [metrics.Prediction(s, [c["text"] for c in t]) for s, t in zip(samples, three, strict=True)]
-    result = metrics.score(predictions)
+    learned = [sample for sample in load_samples(data)[0] if sample.split == "train"]
+    result = metrics.score(predictions, fit_on=learned)
     result["rows"] = len(samples)
     result["not_from_model"] = sum(not c["source"].startswith("model") for t in three for c in t) / (3 * len(three))
     if args.ablate:
