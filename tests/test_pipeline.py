@@ -156,7 +156,7 @@ def test_a_hand_edit_is_never_lost(home: Path, capsys: pytest.CaptureFixture[str
     edited = path.read_text(encoding="utf-8") + " "
     path.write_text(edited, encoding="utf-8")
     assert prepare(home, "--seed", "3") == 2
-    assert "corrections.jsonl" in capsys.readouterr().err and path.read_text(encoding="utf-8") == edited
+    assert "--overwrite" in capsys.readouterr().err and path.read_text(encoding="utf-8") == edited
     assert prepare(home, "--seed", "3", "--overwrite", steps=["8"]) == 0
     assert path.with_name("dataset_completed.edited.json").read_text(encoding="utf-8") == edited
     assert path.read_text(encoding="utf-8") != edited

@@ -196,8 +196,8 @@ def _protect_edits(step: Step, options: Options, known: dict[str, Any], overwrit
             continue
         if not overwrite:
             raise UserError(
-                f"{path}: changed since step {step.number} wrote it; put corrections into corrections.jsonl "
-                f"(dataset/README.md), or add --overwrite: the edited file is then kept beside the new one"
+                f"{path}: changed since step {step.number} wrote it, and its inputs changed too; add --overwrite to "
+                f"make it anew: the edited file is then kept beside the new one"
             )
         aside = path.with_name(f"{path.stem}.edited{path.suffix}")
         count = 1
