@@ -27,7 +27,6 @@ from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
     from train.data.dataset import Batch
-    from train.data.features import CardFeatures
 
 log = logging.getLogger("aac")
 WITHOUT_GPU = "What works here: python train/train.py --config train/config/tiny.json"
@@ -123,13 +122,11 @@ class Trainer:
                 images = [open_picture(path) for path in pictures]
                 share = pretrain_tower(self.model, images, config["vision_pretrain_steps"], config["seed"])
                 log.info("The tower recognises %.1f %% of the cards", 100 * share)
-        self.model.backbone.model.vision_embed_tokens.img_processor.requires_grad_(False)
         self.model.to(self.accelerator.device)
         self.features = CardFeatures(self.model, pictures, at_root(config["processed_data"], root).parent / "features")
         if not state:
-            self.model.centroids = cluster_centroids(
-                self.features, pictures, at_root(config["clustering_results"], root)
-            )
+            path = at_root(config["clustering_results"], root)
+            self.model.centroids = cluster_centroids(self.features.pooled, pictures, path).to(self.model.device)
         self._prepare_data(splits, [path.name for path in pictures])
         self._prepare_optimizer()
         self.step, self.epoch, self.done, self.best, self.stale = 0, 0, 0, float("inf"), 0
@@ -143,6 +140,7 @@ class Trainer:
     def _prepare_data(self, splits: dict[str, list[Sample]], names: list[str]) -> None:
         from dataset.prepare.records import nfc
         from train.data.dataset import AACDataset, BucketedBatches
+        from train.models.conditioning import nearest_cluster
 
         config, model = self.config, self.model
         index = {nfc(name): place for place, name in enumerate(names)}
@@ -367,15 +365,12 @@ class Trainer:
         random.setstate((3, tuple(state["random"]["python"]), None))
 
 
-def cluster_centroids(features: CardFeatures, pictures: list[Path], path: Path) -> Any:
-    """(K, C) mean pooled features of each cluster of step 3, so that any picture finds its cluster from its pixels."""
-    import torch
-
+def cluster_centroids(pooled: Any, pictures: list[Path], path: Path) -> Any:
+    """(K, C) means of the pictures' pooled features (N, C) by cluster of step 3, so that any picture finds its own."""
     from dataset.prepare.records import nfc
 
     result = read_json(path, "run `python data_prepare.py --steps 3`")
     place = {nfc(picture.name): i for i, picture in enumerate(pictures)}
-    pooled = torch.stack([features[i][0].mean(0) for i in range(len(features))])
     centroids = pooled.mean(0).repeat(int(result["n_clusters"]), 1)
     for cluster, files in result["clustered_files"].items():
         members = [place[nfc(name)] for name in files if nfc(name) in place]

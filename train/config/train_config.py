@@ -26,7 +26,10 @@ TRAIN_CONFIG: dict[str, Any] = {
     "lora_alpha": 64,
     "lora_dropout": 0.05,
     "lora_target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],  # must match inside the decoder
+    "lora_vision": False,  # True adapts the vision tower too: pictures are encoded anew in every step
+    "lora_projector": False,  # True adapts the projector instead of training it whole
     "train_projector": True,  # from pictures to the decoder's space; False lets the cache hold its output too
+    "load_in_4bit": False,  # QLoRA: the frozen decoder in 4 bits, a quarter of its memory, slower; needs CUDA
     # --- what conditions the model
     "persona_tokens": 4,  # soft tokens after the first BOS
     "context_width": 512,  # inner width of the context attention
@@ -113,6 +116,15 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
         raise UserError(
             f"{where}: a backbone trained from scratch has nothing for LoRA to adapt; set use_lora to false"
         )
+    if config["lora_projector"] and config["train_projector"] and "train_projector" in settings:
+        raise UserError(f"{where}: lora_projector adapts the projector that train_projector trains whole; choose one")
+    for key in ("lora_vision", "lora_projector", "load_in_4bit"):
+        if config[key] and (config["backbone"] or not config["use_lora"]):
+            raise UserError(f"{where}: {key} goes with LoRA over a pretrained backbone; set {key} to false")
+    if config["load_in_4bit"] and config["device"] == "cpu":
+        raise UserError(f"{where}: load_in_4bit works on CUDA alone; set it to false, or device to 'cuda'")
+    if config["lora_projector"]:
+        config["train_projector"] = False
     if config["use_bf16"]:
         config["use_fp16"] = False
     if config["backbone"]:

@@ -1,4 +1,4 @@
-"""Each card once: the frozen tower's features of every picture, computed once and read from a memory-mapped file."""
+"""Each card once: what is frozen of every picture, computed once and read from a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dataset.prepare.records import UserError
+from train.models import backbones
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,17 +36,18 @@ def open_picture(path: Path) -> Image:
 
 
 class CardFeatures:
-    """Features at the last frozen boundary, the tower's output, by picture index.
+    """Cards at the last frozen boundary (see `train/models/backbones.py`), by picture index.
 
-    The file is keyed by the pictures' bytes, the processor's settings and the tower's weights, so that a stale one is
-    never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`: (V, P, C) float32 on the CPU.
+    The file is keyed by the pictures' bytes, the processor's settings, the boundary and the frozen weights, so that a
+    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`: float32 on the CPU, (V, P, C)
+    from the tower, (V, 3, S, S) where the tower trains, (tokens, D) where the projector does not; `pooled` (N, C).
     """
 
     def __init__(self, model: AACMultimodalModel, pictures: Sequence[Path], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{_key(model, pictures)}.npz"
         if not target.exists():
-            log.info("Encoding %d cards with the vision tower -> %s", len(pictures), target)
+            log.info("Reading %d cards up to the %s -> %s", len(pictures), backbones.boundary(model.backbone), target)
             _compute(model, pictures, target)
             for old in sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)[:-2]:
                 old.unlink(missing_ok=True)
@@ -53,6 +55,7 @@ class CardFeatures:
         table = np.load(target)
         self.sizes = [(int(h), int(w)) for h, w in table["sizes"]]
         self.starts = table["starts"].tolist()
+        self.pooled = torch.from_numpy(table["pooled"])
         self.rows = np.load(target.with_suffix(".npy"), mmap_mode="r")
 
     def __len__(self) -> int:
@@ -71,9 +74,12 @@ def _key(model: AACMultimodalModel, pictures: Sequence[Path]) -> str:
     for path in pictures:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     settings = model.processor
-    digest.update(f"{settings.num_crops}|{settings.image_size}|{settings.image_layout}".encode())
-    for parameter in model.backbone.model.vision_embed_tokens.img_processor.parameters():
-        digest.update(parameter.detach().float().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    kind = backbones.boundary(model.backbone)
+    digest.update(f"{kind}|{settings.num_crops}|{settings.image_size}|{settings.image_layout}".encode())
+    vision = model.backbone.model.vision_embed_tokens
+    for name, parameter in (vision if kind == "projector" else vision.img_processor).named_parameters():
+        if not parameter.requires_grad:
+            digest.update(name.encode() + parameter.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:24]
 
 
@@ -83,18 +89,24 @@ def _compute(model: AACMultimodalModel, pictures: Sequence[Path], target: Path) 
     from train.models.generation import encode_pictures
 
     model.eval()
+    finish = backbones.boundary(model.backbone) == "projector"
     parts: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
+    pooled: list[Tensor] = []
     for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
         images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
         features, frames = encode_pictures(model, images)
+        pooled.append(backbones.pool_cards(model.backbone, features).cpu())
+        if finish:
+            with torch.no_grad():
+                features = backbones.embed_cards(model.backbone, features, frames)
         parts += [feature.float().cpu().numpy() for feature in features]
         sizes += frames
     starts = np.cumsum([0, *(len(part) for part in parts)])
     # Data before its table: a table that exists has its data.
     for name, write in (
         (target.with_suffix(".npy"), lambda f: np.save(f, np.concatenate(parts))),
-        (target, lambda f: np.savez(f, sizes=np.array(sizes), starts=starts)),
+        (target, lambda f: np.savez(f, sizes=np.array(sizes), starts=starts, pooled=torch.cat(pooled).numpy())),
     ):
         temporary = name.with_name(f".{name.name}.tmp")
         with open(temporary, "wb") as file:

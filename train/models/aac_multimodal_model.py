@@ -64,14 +64,13 @@ class AACMultimodalModel(nn.Module):
         return [p for p in self.backbone.parameters() if p.requires_grad]
 
     def picture_clusters(self, features: Sequence[Tensor]) -> Tensor:
-        """Tower features of pictures, each (V, P, C), to their clusters (N,)."""
-        pooled = torch.stack([feature[0].float().mean(0) for feature in features]).to(self.centroids.device)
-        return nearest_cluster(pooled, self.centroids)
+        """Pictures as `encode_cards` gives them to their clusters (N,)."""
+        return nearest_cluster(backbones.pool_cards(self.backbone, features).to(self.device), self.centroids)
 
     def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Tensor:
         """Input embeddings (B, L, D): tokens, the batch's distinct pictures (each projected once), persona, styles."""
         core = self.backbone.model
-        projected = core.vision_embed_tokens.project(features, sizes) if features else []
+        projected = backbones.embed_cards(self.backbone, features, sizes)
         embeds = core.embed_tokens(batch.input_ids.clamp(min=0))
         if projected:
             rows = [projected[card] for row in batch.cards.tolist() for card in row if card >= 0]

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from dataset.prepare.records import Context, Persona, UserError
 from train.data.dataset import Batch, Row, collate
+from train.models import backbones
 from train.models.conditioning import NO_STYLE, STYLES
 from train.utils import gate
 
@@ -72,14 +73,10 @@ def parse_request(model: AACMultimodalModel, request: dict[str, Any]) -> Request
 
 @torch.inference_mode()
 def encode_pictures(model: AACMultimodalModel, images: Sequence[Any]) -> tuple[list[Tensor], list[tuple[int, int]]]:
-    """PIL pictures to tower features (V, P, C), one a picture, and their frames."""
+    """PIL pictures to what `AACMultimodalModel.embed` takes of each (`backbones.encode_cards`), and their frames."""
     pixels, sizes = model.processor.images(images)
     frames = [(int(height), int(width)) for height, width in sizes.tolist()]
-    tower = model.backbone.model.vision_embed_tokens
-    # The tower's own choice of views: no filling, no tile that equals its global view.
-    used = [tower._used_views(views, size) for views, size in zip(pixels, frames, strict=True)]
-    encoded = tower.encode(torch.cat(used).to(model.device))
-    return list(encoded.split([len(views) for views in used])), frames
+    return backbones.encode_cards(model.backbone, pixels.to(model.device), frames), frames
 
 
 def interpret_requests(model: AACMultimodalModel, requests: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:

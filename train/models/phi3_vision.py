@@ -26,7 +26,7 @@ from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedMode
 from transformers.utils import can_return_tuple
 
 from dataset.prepare.records import UserError
-from train.models.image_processing import IMAGE_LAYOUTS
+from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
 
 AfterLayer = Callable[[int, Tensor], Tensor]
 
@@ -77,8 +77,15 @@ class Phi3VisionConfig(Phi3Config):
         """The vision tower's configuration."""
         return CLIPVisionConfig(**{**PUBLISHED_TOWER, **(self.vision_config or {})})
 
+    def picture_processor(self, num_crops: int) -> Phi3VisionProcessor:
+        """The processor that fits this tower, for pictures alone."""
+        return Phi3VisionProcessor(
+            None, num_crops, self.tower.image_size, self.tower.patch_size, image_layout=self.image_layout
+        )
+
     def to_dict(self) -> dict[str, Any]:
         output = super().to_dict()
+        output["architectures"] = ["Phi3VForCausalLM"]  # the published name: other engines look for it
         rope = dict(output.pop("rope_parameters", None) or {})
         output["rope_theta"] = rope.pop("rope_theta", 10000.0)
         if rope.pop("rope_type", "default") == "longrope":
@@ -161,7 +168,8 @@ class VisionEmbedding(nn.Module):
         One view alone stands for both views of a picture whose only tile equals its global view.
         """
         laid = [self._laid_out(feature, size) for feature, size in zip(features, image_sizes, strict=True)]
-        return list(self.img_projection(torch.cat(laid)).split([len(rows) for rows in laid]))
+        joined = torch.cat(laid).to(self.img_projection[0].weight.dtype)  # fp32 where it trains over a half-size base
+        return list(self.img_projection(joined).split([len(rows) for rows in laid]))
 
     def _laid_out(self, features: Tensor, image_size: tuple[int, int]) -> Tensor:
         """One picture (V, P, C) to the projection's input (tokens, 4C): 2x2 merges, separators between lines."""
@@ -189,11 +197,13 @@ class VisionEmbedding(nn.Module):
         sizes = [tuple(size) for size in image_sizes.tolist()]
         if len(sizes) != len(pixel_values):
             raise UserError(f"{len(pixel_values)} pictures in pixel_values, but {len(sizes)} rows in image_sizes")
-        used = [self._used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
+        used = [self.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
         features = self.encode(torch.cat(used)).split([len(views) for views in used])
         return self.project(features, sizes)
 
-    def _used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
+    def used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
+        """The views of one picture, (views, 3, S, S), that are worth encoding: no filling, no tile that equals its
+        global view."""
         if self.layout == "global":
             return views[:1]
         tiles = math.prod(side // self.image_size for side in size)
@@ -342,6 +352,17 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    @property
+    def lora_parts(self) -> dict[str, str]:
+        """See `train/models/backbones.py`. The tower's last layer is never run, so nothing there would learn."""
+        used = "|".join(str(layer) for layer in range(self.config.tower.num_hidden_layers - 1))
+        vision = r"model\.vision_embed_tokens"
+        return {
+            "decoder": r"model\.layers\.\d+\.\w+\.",
+            "vision": rf"{vision}\.img_processor\.vision_model\.encoder\.layers\.({used})\..*(_proj|fc1|fc2)",
+            "projector": rf"{vision}\.img_projection\.[02]",
+        }
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:

@@ -70,7 +70,7 @@ def pretrain_tower(model: AACMultimodalModel, images: Sequence[Image], steps: in
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
-    vision.train()
+    vision.train().requires_grad_(True)
     progress = tqdm(range(steps), desc="vision", unit="step")
     for _ in progress:
         chosen = torch.randperm(len(images), generator=generator)[:BATCH]

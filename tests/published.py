@@ -1,0 +1,80 @@
+"""A small model in the published layout, and settings to fine-tune it: what a pretrained backbone is in these tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from conftest import SENTENCES, WORDS
+
+BACKBONE = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 1024,
+    "original_max_position_embeddings": 512,
+    "rope_theta": 10000.0,
+    "rope_scaling": {"type": "su", "short_factor": [1.0, 1.05, 1.1, 1.2], "long_factor": [1.1, 2.0, 5.0, 9.0]},
+    "initializer_range": 0.2,
+    "pad_token_id": 3,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 7,
+    },
+}
+
+
+def tokenizer() -> Any:
+    from train.models.prompt import train_tokenizer
+
+    return train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400)
+
+
+def write_published(folder: Path, seed: int = 1) -> Path:
+    """Random weights, biases and separators away from zero, in the published layout with its tokenizer."""
+    from train.models.phi3_vision import Phi3VisionConfig, Phi3VisionForCausalLM
+
+    words = tokenizer()
+    torch.manual_seed(seed)
+    model = Phi3VisionForCausalLM(Phi3VisionConfig(**BACKBONE, vocab_size=words.get_vocab_size()))
+    for name, parameter in model.named_parameters():
+        if name.endswith(("GN", "bias", "embedding")):
+            torch.nn.init.normal_(parameter, std=0.5)
+    model.save_pretrained(folder)
+    words.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def tuning(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A validated config that fine-tunes the model of `folder` with LoRA on the CPU."""
+    from train.config.train_config import validate
+
+    plain = {"model_path": str(folder), "model_size": "tiny", "device": "cpu", "lora_r": 4, "lora_dropout": 0.0}
+    plain |= {"persona_tokens": 2, "context_width": 16, "max_new_tokens": 6, "num_workers": 0}
+    return validate({**plain, "gradient_checkpointing": False, **changes})
+
+
+def tuned_model(folder: Path, **changes: Any) -> Any:
+    """A fine-tuned model: gates and LoRA B away from zero, the projector moved where it trains."""
+    from train.models.aac_multimodal_model import AACMultimodalModel
+
+    torch.manual_seed(0)
+    model = AACMultimodalModel.build(tuning(folder, **changes), None, torch.randn(5, 16))
+    for block in model.context.blocks.values():
+        torch.nn.init.constant_(block.gate, 0.7)
+    with torch.no_grad():
+        for name, parameter in model.backbone.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+            elif "img_projection" in name and parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model.eval()

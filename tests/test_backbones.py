@@ -1,0 +1,206 @@
+"""Fine-tuning a pretrained backbone: what LoRA adapts, what is cached of a card, QLoRA's conditions, another backbone."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import WORDS, fresh_model, pictures
+from published import tuned_model, tuning, write_published
+from test_model import difference, request, rows
+
+from dataset.prepare.records import UserError
+from train.config.train_config import validate
+from train.data.dataset import collate
+from train.models import backbones
+from train.models.aac_multimodal_model import AACMultimodalModel
+from train.models.generation import encode_pictures
+
+FROZEN_PROJECTOR = {"train_projector": False}
+EVERYTHING = {"lora_vision": True, "lora_projector": True}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_published(tmp_path_factory.mktemp("published"))
+
+
+def learn(model: Any, cards: list[torch.Tensor], frames: list[tuple[int, int]]) -> tuple[float, dict[str, Any]]:
+    """Loss and gradients of the rows of test_model, from these cards."""
+    clusters = torch.arange(6) % 5
+    batch = collate(wide_rows(model), model.encoder, clusters)
+    sums = model(batch, [cards[i].clone() for i in batch.pictures], [frames[i] for i in batch.pictures])
+    model.zero_grad()
+    sums["language"].backward()
+    grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return float(sums["language"].detach()), grads
+
+
+def wide_rows(model: Any) -> list[Any]:
+    """The rows of test_model with as many positions a picture as this backbone takes."""
+    from dataclasses import replace
+
+    from test_model import CONTEXTS, PERSONAS
+
+    count = model.processor.num_tokens((28, 28))
+    made = []
+    for n, row in enumerate(rows(model)):
+        words = [WORDS[card] for card in row.cards] if n else None
+        made.append(replace(row, prompt=model.encoder.prompt([count] * len(row.cards), PERSONAS[n], CONTEXTS[n], words)))
+    return made
+
+
+def lora_names(model: Any) -> set[str]:
+    return {name.split(".lora_A")[0] for name, _ in model.backbone.named_parameters() if ".lora_A" in name}
+
+
+# --- what trains ------------------------------------------------------------------------------------------------------
+
+
+def test_lora_stays_in_the_decoder_unless_asked(folder: Path) -> None:
+    assert all(name.startswith("model.layers.") for name in lora_names(tuned_model(folder)))
+    everywhere = lora_names(tuned_model(folder, **EVERYTHING))
+    tower = {name for name in everywhere if "img_processor" in name}
+    assert {name.rsplit(".", 1)[-1] for name in tower} == {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
+    assert {name.split("layers.")[1][0] for name in tower} == {"0", "1"}  # the third layer is never run
+    assert len(everywhere - tower) == 3 * 4 + 2
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING, FROZEN_PROJECTOR])
+def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes: dict[str, bool]) -> None:
+    model = tuned_model(folder, **changes)
+    _, grads = learn(model, *encode_pictures(model, pictures()))
+    trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
+    reached = {name.removeprefix("backbone.") for name, grad in grads.items() if grad.abs().sum() > 0}
+    assert trained <= reached and all(name in trained for name in reached if name.startswith("model."))
+    projector = {name for name in trained if "img_projection" in name}
+    assert {"lora" in name for name in projector} == ({True} if changes == EVERYTHING else set() if changes else {False})
+
+
+def test_targets_outside_the_decoder_are_refused(folder: Path) -> None:
+    """`q_proj` is in the vision tower alone; PEFT would train that without a word."""
+    for targets in (["q_proj"], ["qkv_proj", "fc1"], ["nothing"]):
+        with pytest.raises(UserError, match="down_proj, gate_up_proj, o_proj, qkv_proj"):
+            tuned_model(folder, lora_target_modules=targets)
+    with pytest.raises(UserError, match="at least one"):
+        tuned_model(folder, lora_target_modules=[])
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"lora_projector": True, "train_projector": True}, "choose one"),
+        ({"lora_vision": True, "use_lora": False}, "lora_vision"),
+        ({"load_in_4bit": True, "use_lora": False}, "load_in_4bit"),
+        ({"load_in_4bit": True, "device": "cpu"}, "CUDA"),
+    ],
+)
+def test_settings_that_contradict_are_refused(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        validate(changes)
+
+
+# --- what is cached of a card -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "boundary", "dimensions"),
+    [({}, "tower", 3), (EVERYTHING, "views", 4), (FROZEN_PROJECTOR, "projector", 2)],
+)
+def test_cards_are_cached_at_the_last_frozen_boundary(
+    folder: Path, cards: list[Path], tmp_path: Path, changes: dict[str, bool], boundary: str, dimensions: int
+) -> None:
+    from train.data.features import CardFeatures
+
+    model = tuned_model(folder, **changes)
+    cached = CardFeatures(model, cards, tmp_path / "features")
+    assert backbones.boundary(model.backbone) == boundary and cached[0].ndim == dimensions
+    fresh_cards, frames = encode_pictures(model, pictures())
+    loss, grads = learn(model, [cached[i] for i in range(6)], cached.sizes)
+    fresh_loss, fresh_grads = learn(model, fresh_cards, frames)
+    assert loss == pytest.approx(fresh_loss, rel=1e-5) and difference(grads, fresh_grads) < 1e-5
+    assert torch.allclose(cached.pooled, backbones.pool_cards(model.backbone, fresh_cards), atol=1e-5)
+    files = set((tmp_path / "features").iterdir())
+    CardFeatures(model, cards, tmp_path / "features")
+    assert set((tmp_path / "features").iterdir()) == files
+
+
+def test_a_card_keeps_its_cluster_while_the_tower_trains(folder: Path) -> None:
+    plain, adapted = tuned_model(folder), tuned_model(folder, **EVERYTHING)
+    before = backbones.pool_cards(plain.backbone, encode_pictures(plain, pictures())[0])
+    views, frames = encode_pictures(adapted, pictures())
+    assert torch.allclose(backbones.pool_cards(adapted.backbone, views), before, atol=1e-5)
+    vision = adapted.backbone.model.vision_embed_tokens
+    assert not torch.allclose(vision.encode(views[0])[0].mean(0), before[0], atol=1e-2)  # LoRA does change the tower
+    assert all(p.requires_grad for name, p in vision.named_parameters() if "lora_" in name)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING])
+def test_save_load_generate_gives_the_same_tokens(folder: Path, tmp_path: Path, changes: dict[str, bool]) -> None:
+    model = tuned_model(folder, **changes)
+    model.save_model(tmp_path / "best_model.pt")
+    loaded = AACMultimodalModel.load_model(tmp_path / "best_model.pt", tuning(folder))
+    want = model.generate_interpretation(**request(1), return_details=True)
+    assert loaded.generate_interpretation(**request(1), return_details=True) == want
+
+
+def test_a_checkpoint_knows_its_base(folder: Path, tmp_path: Path) -> None:
+    """The same weights are known again in any precision; others are refused, a merged model among them."""
+    model = tuned_model(folder)
+    state = model.state()
+    half, _ = backbones.build(tuning(folder), dtype=torch.float16)
+    backbones.check_identity(state["base"], backbones.identity(tuning(folder), half), "here")
+    from train.models.lora import merge_lora
+
+    merge_lora(model.backbone)
+    model.backbone.save_pretrained(tmp_path / "merged")
+    other = backbones.fingerprint(tmp_path / "merged") | {"id": "merged"}
+    with pytest.raises(UserError, match="other weights"):
+        backbones.check_identity(state["base"], other, "here")
+
+
+def test_a_half_size_base_interprets_with_its_projector_in_full_precision(folder: Path) -> None:
+    base, words = backbones.build(tuning(folder), dtype=torch.bfloat16)
+    model = AACMultimodalModel(base, words, tuning(folder), torch.randn(5, 16)).eval()
+    assert base.model.vision_embed_tokens.img_projection[0].weight.dtype == torch.float32
+    assert base.model.layers[0].self_attn.o_proj.base_layer.weight.dtype == torch.bfloat16
+    assert len(set(model.generate_interpretation(**request(1)))) == 3
+
+
+# --- QLoRA ------------------------------------------------------------------------------------------------------------
+
+
+def test_four_bits_need_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    config = tuning(folder, device="cuda", load_in_4bit=True)
+    with pytest.raises(UserError, match="pip install bitsandbytes"):
+        backbones.build(config)
+
+
+def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of transformers where there is CUDA; on a CPU the base is loaded whole and the log says so."""
+    asked: dict[str, Any] = {}
+    _, model_class = backbones.classes("phi3_vision")
+    load = model_class.from_pretrained
+
+    def record(path: Any, **settings: Any) -> Any:
+        asked.update(settings)
+        return load(path, dtype=settings["dtype"])
+
+    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+    monkeypatch.setattr(model_class, "from_pretrained", record)
+    backbones.build(tuning(folder, device="cuda", load_in_4bit=True, use_bf16=True))
+    settings = asked["quantization_config"]
+    assert settings.load_in_4bit and settings.bnb_4bit_quant_type == "nf4" and asked["device_map"] == {"": "cuda"}
+    assert settings.bnb_4bit_compute_dtype == torch.bfloat16
+    assert settings.llm_int8_skip_modules == ["lm_head", "vision_embed_tokens"]
+    asked.clear()
+    backbones.build({**tuning(folder, device="cuda", load_in_4bit=True), "device": "cpu"})
+    assert "quantization_config" not in asked

@@ -1,0 +1,101 @@
+"""LoRA on a backbone, through PEFT: added, merged, set aside; and QLoRA's four-bit base."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dataset.prepare.records import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def four_bits(dtype: torch.dtype) -> Any:
+    """QLoRA's quantisation (Dettmers et al. 2023) of the decoder; tower, projector and head stay as they are.
+
+    Raises:
+        UserError: bitsandbytes is not installed.
+    """
+    try:
+        import bitsandbytes  # noqa: F401  transformers' own message does not name the setting
+    except ImportError:
+        raise UserError(
+            "load_in_4bit needs bitsandbytes, which is not installed: pip install bitsandbytes, or set it to false"
+        ) from None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=["lm_head", "vision_embed_tokens"],
+    )
+
+
+def add_lora(model: nn.Module, config: dict[str, Any]) -> None:
+    """LoRA (Hu et al. 2021) through PEFT, in place: on the decoder's `lora_target_modules`, and where the config says
+    so on the vision tower (`lora_vision`) and the projector (`lora_projector`).
+
+    Raises:
+        UserError: a target that matches no module of the decoder; lists those that exist (PEFT alone is silent).
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+    from torch import nn
+
+    decoder = model.lora_parts["decoder"]
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    inside = sorted({name.rsplit(".", 1)[-1] for name in linear if re.match(decoder, name)})
+    if unknown := [target for target in config["lora_target_modules"] if target not in inside]:
+        raise UserError(f"lora_target_modules: {', '.join(unknown)} not in the decoder; it has {', '.join(inside)}")
+    if not config["lora_target_modules"]:
+        raise UserError(f"lora_target_modules: name at least one of {', '.join(inside)}")
+    # A pattern, not bare names: the same name in the vision tower must not match.
+    patterns = [rf"{decoder}({'|'.join(config['lora_target_modules'])})"]
+    patterns += [model.lora_parts[part] for part in ("vision", "projector") if config[f"lora_{part}"]]
+    settings = LoraConfig(
+        r=config["lora_r"],
+        lora_alpha=config["lora_alpha"],
+        lora_dropout=config["lora_dropout"],
+        target_modules="|".join(f"(?:{pattern})" for pattern in patterns),
+    )
+    inject_adapter_in_model(settings, model)
+
+
+def merge_lora(model: nn.Module) -> int:
+    """Add every LoRA to the weight it stands beside and take it away, in place; returns how many there were.
+
+    The sum is rounded once, to the weight's own precision.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    found = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    with torch.no_grad():
+        for name, layer in found:
+            base = layer.get_base_layer()
+            for adapter in layer.active_adapters:
+                delta = layer.get_delta_weight(adapter).float()
+                base.weight.copy_(base.weight.float() + delta)
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, base)
+    return len(found)
+
+
+@contextmanager
+def without_lora(module: nn.Module) -> Iterator[bool]:
+    """The module as published; yields whether it has any LoRA."""
+    from peft.tuners.lora import LoraLayer
+
+    layers = [layer for layer in module.modules() if isinstance(layer, LoraLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield bool(layers)
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
