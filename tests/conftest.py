@@ -60,7 +60,7 @@ def pictures(count: int = 6) -> list[Any]:
     return drawn
 
 
-def fresh_model(**changes: Any) -> Any:
+def fresh_model(centroids: Any = None, **changes: Any) -> Any:
     """A model whose gates, persona, cluster and style weights are all away from zero."""
     import torch
 
@@ -69,7 +69,8 @@ def fresh_model(**changes: Any) -> Any:
 
     tokenizer = train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400)
     torch.manual_seed(0)
-    model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, torch.randn(5, 16))
+    centroids = torch.randn(5, 16) if centroids is None else centroids
+    model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, centroids)
     for block in model.context.blocks.values():
         torch.nn.init.constant_(block.gate, 0.7)
     return model.eval()

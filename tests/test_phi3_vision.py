@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from torch import Tensor
 
 from dataset.prepare.records import UserError
 from tests.parity import rule
+from train.models import phi3_vision
 from train.models.image_processing import Phi3VisionProcessor
 from train.models.phi3_vision import (
     Phi3VisionConfig,
     Phi3VisionForCausalLM,
     RotaryEmbedding,
+    choose_attention,
     images_per_row,
 )
 
@@ -327,6 +330,19 @@ def test_a_short_row_keeps_its_factors_beside_a_long_one(tiny: Phi3VisionForCaus
     assert (tiny(**short).logits - logits[0][inputs["attention_mask"][0].bool()]).abs().max() > 1e-2
 
 
+@pytest.mark.slow
+@torch.no_grad()
+def test_300_tokens_beside_6000() -> None:
+    """The same at the published switch, 4,096."""
+    model = make_tiny(max_position_embeddings=131072, original_max_position_embeddings=4096)
+    short, long = row(300, ((84, 84),), seed=1), row(6000, seed=2)
+    inputs = batch([short, long], left=False)
+    logits = model(**inputs).logits
+    for index, sample in enumerate((short, long)):
+        got = logits[index][inputs["attention_mask"][index].bool()]
+        assert (got - model(**sample).logits[0]).abs().max() <= 1e-5
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_rows_decoded_together_equal_solo_runs_across_the_switch(tiny: Phi3VisionForCausalLM, beams: int) -> None:
     """One of three left-padded rows crosses from 64 to 65 positions, with pictures to be read again."""
@@ -527,8 +543,35 @@ def test_cached_steps_equal_one_pass_and_logits_to_keep_cuts(tiny: Phi3VisionFor
 
 
 @pytest.mark.slow
-@torch.no_grad()
-def test_compile_does_not_break_it(tiny: Phi3VisionForCausalLM) -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiled_equals_eager(tiny: Phi3VisionForCausalLM, backend: str) -> None:
+    """Logits and gradients; `inductor` writes C++ and needs a compiler."""
+    if backend == "inductor" and not shutil.which("g++"):
+        pytest.skip("no C++ compiler here")
     inputs = batch(MIXED, left=True)
-    compiled = torch.compile(tiny, backend="eager")
-    torch.testing.assert_close(compiled(**inputs).logits, tiny(**inputs).logits, rtol=0, atol=1e-5)
+    labels = inputs["input_ids"].masked_fill((inputs["input_ids"] < 0) | (inputs["attention_mask"] == 0), -100)
+
+    def run(model: Any) -> tuple[Tensor, list[Tensor]]:
+        tiny.zero_grad()
+        output = model(**inputs, labels=labels)
+        output.loss.backward()
+        return output.logits.detach(), [p.grad.clone() for p in tiny.parameters() if p.grad is not None]
+
+    logits, grads = run(tiny)
+    compiled_logits, compiled_grads = run(torch.compile(tiny, backend=backend))
+    torch.testing.assert_close(compiled_logits, logits, rtol=0, atol=1e-5)
+    for got, want in zip(compiled_grads, grads, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_is_flash_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(phi3_vision, "is_flash_attn_2_available", lambda: False)
+    assert choose_attention(torch.float16) == "sdpa"
+    with pytest.raises(UserError, match="flash-attn"):
+        choose_attention(torch.float16, "flash_attention_2")
+    monkeypatch.setattr(phi3_vision, "is_flash_attn_2_available", lambda: True)
+    assert choose_attention(torch.float16) == choose_attention("bfloat16") == "flash_attention_2"
+    assert choose_attention(torch.float32) == choose_attention(None) == "sdpa"
+    assert choose_attention(torch.bfloat16, "eager") == "eager"
+    make_tiny().save_pretrained(tmp_path)
+    assert Phi3VisionForCausalLM.from_pretrained(tmp_path).config._attn_implementation == "sdpa"

@@ -163,10 +163,17 @@ class AACMultimodalModel(nn.Module):
 
     @classmethod
     def build(
-        cls, config: dict[str, Any], tokenizer: Any | None = None, centroids: Tensor | None = None
+        cls,
+        config: dict[str, Any],
+        tokenizer: Any | None = None,
+        centroids: Tensor | None = None,
+        dtype: torch.dtype | None = None,
     ) -> AACMultimodalModel:
-        """A fresh model: pretrained backbone with LoRA, or, where `config['backbone']` describes one, from scratch."""
-        backbone, tokenizer = backbones.build(config, tokenizer)
+        """A fresh model: pretrained backbone with LoRA, or, where `config['backbone']` describes one, from scratch.
+
+        `dtype`: of a pretrained base; None: as device and precision of the config want.
+        """
+        backbone, tokenizer = backbones.build(config, tokenizer, dtype)
         return cls(backbone, tokenizer, config, centroids)
 
     def state(self) -> dict[str, Any]:
@@ -200,7 +207,9 @@ class AACMultimodalModel(nn.Module):
         return cls.from_state(checkpoint.load(path), config, where=str(path))
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], config: dict[str, Any] | None, where: str) -> AACMultimodalModel:
+    def from_state(
+        cls, state: dict[str, Any], config: dict[str, Any] | None, where: str, dtype: torch.dtype | None = None
+    ) -> AACMultimodalModel:
         """`load_model` from a checkpoint already read."""
         from tokenizers import Tokenizer
 
@@ -216,7 +225,7 @@ class AACMultimodalModel(nn.Module):
             device = "cpu"
         settings["device"] = device
         tokenizer = Tokenizer.from_str(state["tokenizer"]) if state["tokenizer"] else None
-        model = cls.build(settings, tokenizer, state["model"]["centroids"])
+        model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype)
         backbones.check_identity(state["base"], backbones.identity(settings, model.backbone), where)
         missing, unexpected = model.load_state_dict(state["model"], strict=False)
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -23,7 +23,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel
-from transformers.utils import can_return_tuple
+from transformers.utils import can_return_tuple, is_flash_attn_2_available
 
 from dataset.prepare.records import UserError
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
@@ -337,6 +337,18 @@ class Phi3VisionModel(Phi3Model):
         return mask
 
 
+def choose_attention(dtype: Any, asked: str | None = None) -> str:
+    """`asked`, or flash attention where its package and a GPU are there and the weights are half size, else SDPA.
+
+    Raises UserError where flash attention is asked for and cannot be had.
+    """
+    flash = is_flash_attn_2_available()  # the package and a GPU
+    if asked and asked.startswith("flash") and not flash:
+        raise UserError(f"attn_implementation {asked!r}: the flash-attn package or a GPU is missing; leave it out")
+    half = dtype in (torch.float16, torch.bfloat16, "float16", "bfloat16")
+    return asked or ("flash_attention_2" if flash and half else "sdpa")
+
+
 class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
     """Phi-3.5-Vision with its language head, under the published names."""
 
@@ -368,6 +380,7 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
     def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
         """A hub id or a folder in the published layout. Raises UserError that names missing, extra or misshapen
         tensors: transformers alone fills missing ones at random."""
+        kwargs["attn_implementation"] = choose_attention(kwargs.get("dtype"), kwargs.get("attn_implementation"))
         kwargs.setdefault("ignore_mismatched_sizes", True)  # so that all of them can be named below
         model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         problems = [
