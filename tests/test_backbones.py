@@ -1,4 +1,4 @@
-"""Fine-tuning a pretrained backbone: what LoRA adapts, what is cached of a card, QLoRA's conditions, another backbone."""
+"""Fine-tuning a pretrained backbone: what LoRA adapts, what is cached, QLoRA, another backbone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def wide_rows(model: Any) -> list[Any]:
     made = []
     for n, row in enumerate(rows(model)):
         words = [WORDS[card] for card in row.cards] if n else None
-        made.append(replace(row, prompt=model.encoder.prompt([count] * len(row.cards), PERSONAS[n], CONTEXTS[n], words)))
+        prompt = model.encoder.prompt([count] * len(row.cards), PERSONAS[n], CONTEXTS[n], words)
+        made.append(replace(row, prompt=prompt))
     return made
 
 
@@ -77,8 +78,8 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
     trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
     reached = {name.removeprefix("backbone.") for name, grad in grads.items() if grad.abs().sum() > 0}
     assert trained <= reached and all(name in trained for name in reached if name.startswith("model."))
-    projector = {name for name in trained if "img_projection" in name}
-    assert {"lora" in name for name in projector} == ({True} if changes == EVERYTHING else set() if changes else {False})
+    adapted = {"lora" in name for name in trained if "img_projection" in name}
+    assert adapted == ({True} if changes == EVERYTHING else set() if changes else {False})
 
 
 def test_targets_outside_the_decoder_are_refused(folder: Path) -> None:
@@ -132,7 +133,7 @@ def test_cards_are_cached_at_the_last_frozen_boundary(
 def test_a_card_keeps_its_cluster_while_the_tower_trains(folder: Path) -> None:
     plain, adapted = tuned_model(folder), tuned_model(folder, **EVERYTHING)
     before = backbones.pool_cards(plain.backbone, encode_pictures(plain, pictures())[0])
-    views, frames = encode_pictures(adapted, pictures())
+    views, _ = encode_pictures(adapted, pictures())
     assert torch.allclose(backbones.pool_cards(adapted.backbone, views), before, atol=1e-5)
     vision = adapted.backbone.model.vision_embed_tokens
     assert not torch.allclose(vision.encode(views[0])[0].mean(0), before[0], atol=1e-2)  # LoRA does change the tower

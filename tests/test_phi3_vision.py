@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -543,11 +542,8 @@ def test_cached_steps_equal_one_pass_and_logits_to_keep_cuts(tiny: Phi3VisionFor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiled_equals_eager(tiny: Phi3VisionForCausalLM, backend: str) -> None:
-    """Logits and gradients; `inductor` writes C++ and needs a compiler."""
-    if backend == "inductor" and not shutil.which("g++"):
-        pytest.skip("no C++ compiler here")
+def test_compiled_equals_eager(tiny: Phi3VisionForCausalLM) -> None:
+    """Logits and gradients of the graphs that `torch.compile` captures (its C++ back end takes a minute more)."""
     inputs = batch(MIXED, left=True)
     labels = inputs["input_ids"].masked_fill((inputs["input_ids"] < 0) | (inputs["attention_mask"] == 0), -100)
 
@@ -558,7 +554,7 @@ def test_compiled_equals_eager(tiny: Phi3VisionForCausalLM, backend: str) -> Non
         return output.logits.detach(), [p.grad.clone() for p in tiny.parameters() if p.grad is not None]
 
     logits, grads = run(tiny)
-    compiled_logits, compiled_grads = run(torch.compile(tiny, backend=backend))
+    compiled_logits, compiled_grads = run(torch.compile(tiny, backend="aot_eager"))
     torch.testing.assert_close(compiled_logits, logits, rtol=0, atol=1e-5)
     for got, want in zip(compiled_grads, grads, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)

@@ -37,8 +37,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=str(ROOT / "train/checkpoints/best_model.pt"), metavar="PATH")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder")
-    parser.add_argument("--model-path", metavar="DIR|ID", help="the base model, where the checkpoint's own is elsewhere")
-    parser.add_argument("--dtype", choices=DTYPES, default="bf16", help="of the weights written (default: as published)")
+    parser.add_argument("--model-path", metavar="DIR|ID", help="the base, where the checkpoint's own is elsewhere")
+    parser.add_argument("--dtype", choices=DTYPES, default="bf16", help="of the weights (default: as published)")
     return parser.parse_args(argv)
 
 

@@ -145,7 +145,7 @@ class Trainer:
         config, model = self.config, self.model
         index = {nfc(name): place for place, name in enumerate(names)}
         counts = [model.processor.num_tokens(size) for size in self.features.sizes]
-        self.clusters = model.picture_clusters([self.features[i] for i in range(len(names))]).cpu()
+        self.clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
         self.train_set = AACDataset(splits["train"], model.encoder, index, counts, drops, **common)

@@ -60,7 +60,7 @@ class Core(Protocol):
 
 
 class Backbone(Protocol):
-    """A vision-language model, a `PreTrainedModel` with `from_pretrained` and `save_pretrained` of its published layout.
+    """A vision-language model: a `PreTrainedModel` that reads and writes its published layout.
 
     `config`: `hidden_size`, `num_hidden_layers`, `tower.hidden_size`, `original_max_position_embeddings` (the length at
     which cached keys become void; without such a switch, the greatest length), `picture_processor(num_crops)`.
