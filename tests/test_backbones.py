@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import WORDS, fresh_model, pictures
+from other_backbone import SHAPE
 from published import tuned_model, tuning, write_published
 from test_model import difference, request, rows
 
@@ -217,8 +218,6 @@ def other(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setitem(backbones.KINDS, "other", ("other_backbone", "OtherConfig", "OtherModel"))
     monkeypatch.setitem(train_config._CHOICES, "model_type", ("phi3_vision", "other"))
-    from other_backbone import SHAPE
-
     return {"model_type": "other", "backbone": SHAPE}
 
 

@@ -39,8 +39,8 @@ class CardFeatures:
     """Cards at the last frozen boundary (see `train/models/backbones.py`), by picture index.
 
     The file is keyed by the pictures' bytes, the processor's settings, the boundary and the frozen weights, so that a
-    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, float32 on the CPU: (V, P, C)
-    from the tower, (V, 3, S, S) where the tower trains, (tokens, D) where the projector does not; `pooled` (N, C).
+    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, float32 on the CPU: the
+    tower's (V, P, C), (V, 3, S, S) where the tower trains, (tokens, D) where the projector does not; `pooled`: (N, C).
     """
 
     def __init__(self, model: AACMultimodalModel, pictures: Sequence[Path], folder: Path) -> None:
