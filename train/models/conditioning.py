@@ -121,7 +121,7 @@ class ContextAttention(nn.Module):
         weights = [1.0, 1.0, 1.0, 1.0]
         if len(centroids):
             for kind, clusters in enumerate((c.card_clusters, c.preferred_clusters)):
-                vectors = self.cluster(centroids[clusters.clamp(min=0)]) + self.cluster_kind.weight[kind]
+                vectors = self.cluster(centroids[clusters.clamp(0, len(centroids) - 1)]) + self.cluster_kind.weight[kind]
                 entries.append(vectors)
                 exists.append((clusters >= 0) & (clusters < len(centroids)))
                 weights.append(self.cluster_weight)

@@ -1,0 +1,145 @@
+"""What the benchmarks measure: a model over a data set, a workspace's own or a small one drawn on the spot."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import ROOT
+from dataset.prepare.records import Sample, load_samples, nfc, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from train.data.dataset import Batch, Row
+
+CARDS, PLACES, PARTNERS = 24, ("학교", "집", "병원", "공원"), ("선생님", "엄마", "친구", "간호사")
+
+
+def data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workspace", metavar="DIR", default=ROOT, type=Path, help="whose dataset/ is read")
+    parser.add_argument("--samples", metavar="N", type=int, default=2000, help="training rows used (default: 2000)")
+
+
+def load_data(workspace: Path, count: int, scratch: Path) -> tuple[list[Sample], list[Path], str]:
+    """`count` training rows, their card files, and where they come from.
+
+    Of the workspace's dataset/processed; where there is none, drawn into `scratch`.
+    """
+    from train.data.dataset import find_pictures
+
+    root = workspace if (workspace / "dataset/processed/dataset_completed.json").exists() else draw_data(scratch, count)
+    samples, _ = load_samples(root / "dataset/processed/dataset_completed.json")
+    training = [sample for sample in samples if sample.split == "train"][:count]
+    origin = "the workspace's data" if root == workspace else "drawn data"
+    return training, find_pictures(training, root / "dataset/images"), f"{len(training)} rows of {origin}"
+
+
+def draw_data(root: Path, count: int) -> Path:
+    """A workspace of plain drawings and made-up sentences, as long as real ones: for time, not for sense."""
+    from PIL import Image, ImageDraw
+
+    images = root / "dataset/images"
+    images.mkdir(parents=True, exist_ok=True)
+    words = [f"낱말{chr(0xAC00 + 37 * n)}" for n in range(CARDS)]
+    names = [f"{n}_{word}.png" for n, word in enumerate(words, start=1)]
+    for number, name in enumerate(names):
+        image = Image.new("RGB", (224, 224), "white")
+        shape = ImageDraw.Draw(image)
+        (shape.ellipse if number % 2 else shape.rectangle)(
+            (20 + 3 * number, 40, 120 + 3 * number, 180), fill=(9 * number, 200 - 7 * number, 120)
+        )
+        image.save(images / name)
+    draw = random.Random(0)
+    rows = []
+    for number in range(1, count * 3 // 2 + 40):
+        cards = draw.sample(names, draw.randint(1, 4))
+        said = " ".join(card.split("_")[1][:-4] for card in cards)
+        place, partner = draw.choice(PLACES), draw.choice(PARTNERS)
+        context = {"time": "오후", "place": place, "interaction_partner": partner, "current_activity": "쉬는 중"}
+        persona = {"age": draw.choice(["아동", "성인"]), "gender": "여성", "disability_type": "뇌병변장애"}
+        output = [f"{said} 하고 싶어요.", f"{partner}, {said} 어때요?", f"지금 {place}에서 {said} 주세요."]
+        source = {"persona": persona, "context": context, "AAC_card_combination": cards}
+        rows.append({"id": number, "persona_id": 1 + number % 9, "input": source, "output": output})
+    write_json(root / "dataset/processed/dataset_completed.json", rows, None)
+    groups = {str(k): names[k::6] for k in range(6)}
+    write_json(root / "dataset/processed/clustering_results.json", {"n_clusters": 6, "clustered_files": groups})
+    return root
+
+
+class Subject:
+    """A model built from `config` and rows of data for it; `features`: its cards at the last frozen boundary."""
+
+    def __init__(self, config: dict[str, Any], samples: Sequence[Sample], cards: Sequence[Path], folder: Path) -> None:
+        import torch
+
+        from train.data.dataset import AACDataset
+        from train.data.features import CardFeatures, open_picture
+        from train.models.aac_multimodal_model import AACMultimodalModel
+        from train.models.conditioning import nearest_cluster
+        from train.models.prompt import context_text, persona_text, train_tokenizer
+
+        tokenizer = None
+        if config["backbone"]:
+            texts: dict[str, None] = {}
+            for sample in samples:
+                lines = [persona_text(sample.persona), context_text(sample.context), *sample.keywords, *sample.output]
+                texts.update(dict.fromkeys(lines))
+            tokenizer = train_tokenizer(list(texts), config["vocab_size"])
+        torch.manual_seed(0)
+        self.config = config
+        self.model = AACMultimodalModel.build(config, tokenizer)
+        self.model.to(config["device"])
+        self.features = CardFeatures(self.model, cards, folder)
+        self.model.centroids = self.features.pooled[: min(8, len(cards))].to(config["device"])
+        self.clusters = nearest_cluster(self.features.pooled, self.model.centroids.cpu())
+        self.views, _ = self.model.processor.images([open_picture(card) for card in cards])
+        index = {nfc(card.name): place for place, card in enumerate(cards)}
+        counts = [self.model.processor.num_tokens(size) for size in self.features.sizes]
+        drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
+        self.data = AACDataset(samples, self.model.encoder, index, counts, drops, max_length=config["max_length"])
+
+    def collate(self, rows: Sequence[Row]) -> Batch:
+        from train.data.dataset import collate
+
+        return collate(rows, self.model.encoder, self.clusters)
+
+    def cached(self, batch: Batch) -> tuple[list[Tensor], list[tuple[int, int]]]:
+        return self.features.batch(batch.pictures, self.config["device"])
+
+    def encoded(self, pictures: Sequence[int]) -> tuple[list[Tensor], list[tuple[int, int]]]:
+        """The tower run on these pictures now, frozen."""
+        import torch
+
+        from train.models import backbones
+
+        sizes = [self.features.sizes[picture] for picture in pictures]
+        with torch.no_grad():
+            pixels = self.views[list(pictures)].to(self.config["device"])
+            return backbones.encode_cards(self.model.backbone, pixels, sizes), sizes
+
+    def every_card_apart(self, batch: Batch) -> Batch:
+        """The batch as if no two rows shared a picture: `pictures` names one for each place where it stands."""
+        cards = batch.cards.clone()
+        there = cards >= 0
+        pictures = [batch.pictures[card] for card in cards[there].tolist()]
+        cards[there] = cards.new_tensor(range(len(pictures)))
+        return replace(batch, cards=cards, pictures=pictures)
+
+
+def endless(batches: Any) -> Iterator[list[int]]:
+    """A sampler's batches, epoch after epoch."""
+    for epoch in itertools.count():
+        batches.epoch = epoch
+        yield from batches
+
+
+def apart(row: Row) -> list[Row]:
+    """A row with three answers as three rows."""
+    pairs = zip(row.answers, row.styles, strict=True)
+    return [replace(row, answers=[answer], styles=[style]) for answer, style in pairs]
