@@ -108,7 +108,9 @@ def workspace(tmp_path: Path) -> Path:
     for name, image in zip(names, pictures(), strict=True):
         image.save(images / name)
     rows = []
-    people = [{"age": "성인", "gender": "여성"}, {"age": 9, "preferred_category_types": [1]}]
+    unknown = dict.fromkeys(("gender", "disability_type", "communication_characteristics", "selection_complexity"), "")
+    unknown |= {"interesting_topics": [], "preferred_category_types": []}
+    people = [{**unknown, "age": "성인", "gender": "여성"}, {**unknown, "age": 9, "preferred_category_types": [1]}]
     for number, cards in enumerate([c for size in (1, 2, 3) for c in combinations(names, size)], start=1):
         first = cards[0].split("_")[1][:-4]
         output = [f"{first} 주세요.", f"{first} 있어요?", f"{first} 좋아요."]

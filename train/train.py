@@ -21,7 +21,7 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
 
-from dataset.prepare.records import Sample, UserError, load_samples, read_json  # noqa: E402
+from dataset.prepare.records import Sample, UserError, load_samples, read_clusters  # noqa: E402
 from train.config.train_config import ROOT as CONFIG_ROOT  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
 
@@ -59,8 +59,8 @@ def check_hardware(config: dict[str, Any]) -> None:
 
 def load_data(config: dict[str, Any], root: Path) -> dict[str, list[Sample]]:
     """Samples by split; rows that the teacher failed are counted and left out."""
-    path = at_root(config["processed_data"], root)
-    samples, skipped = load_samples(path)
+    path, clustered = at_root(config["processed_data"], root), at_root(config["clustering_results"], root)
+    samples, skipped = load_samples(path, read_clusters(clustered).count if clustered.exists() else None)
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
     for sample in samples:
         splits[sample.split].append(sample)
@@ -369,13 +369,13 @@ def cluster_centroids(pooled: Any, pictures: list[Path], path: Path) -> Any:
     """(K, C) means of the pictures' pooled features (N, C) by cluster of step 3, so that any picture finds its own."""
     from dataset.prepare.records import nfc
 
-    result = read_json(path, "run `python data_prepare.py --steps 3`")
+    clusters = read_clusters(path)
     place = {nfc(picture.name): i for i, picture in enumerate(pictures)}
-    centroids = pooled.mean(0).repeat(int(result["n_clusters"]), 1)
-    for cluster, files in result["clustered_files"].items():
+    centroids = pooled.mean(0).repeat(clusters.count, 1)
+    for cluster, files in clusters.files.items():
         members = [place[nfc(name)] for name in files if nfc(name) in place]
         if members:
-            centroids[int(cluster)] = pooled[members].mean(0)
+            centroids[cluster] = pooled[members].mean(0)
     return centroids
 
 

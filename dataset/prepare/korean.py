@@ -6,6 +6,7 @@ share it. Definitions: Kiwi forms without punctuation, "?" kept; a predicate car
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -256,6 +257,21 @@ def is_negative(text: str) -> bool:
 def is_question(text: str) -> bool:
     """A question ends in a question mark: endings alone do not tell (먹었어요)."""
     return nfc(text).endswith("?")
+
+
+_OUTSIDE_VIEW = re.compile(r"(소통이|사용자|이용자|이 사람|그 사람)(은|는|이|가|의)?(\s|$)")
+_ABOUT_CARDS = re.compile(r"카드|해석|의미")
+_WANTS_OF_OTHERS = re.compile(r"싶어 ?[하해한할함합했]")
+
+
+def seen_from_outside(text: str, keywords: Sequence[str]) -> bool:
+    """Third person: the sentence tells about the person, or about the cards, instead of speaking for the person.
+
+    싶어 하다 tells another's wish: it stands where a card names somebody else.
+    """
+    others = any((card := lookup(word)) and card.pos == "person" and word != "나" for word in keywords)
+    about_cards = _ABOUT_CARDS.search(text) and not _ABOUT_CARDS.search(" ".join(keywords))
+    return bool(_OUTSIDE_VIEW.search(text) or about_cards or (not others and _WANTS_OF_OTHERS.search(text)))
 
 
 # Slips of Kiwi's join, mended on the surface: pattern -> replacement.

@@ -9,49 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
-import unicodedata
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from dataset.prepare.rules import (
+    COMPLEXITIES,
+    DISABILITIES,
+    GENDERS,
+    INTERPRETATIONS,
+    TWICE,
+    Problem,
+    age_group,
+    card_keyword,
+    nfc,
+    row_problems,
+)
+
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-FAILED_MARKS = ("오류", "Processing error")
-INTERPRETATIONS = 3
 
 
 class UserError(Exception):
     """A mistake that the user can mend: the message names the file, the field and the remedy. Verbs exit 2 on it."""
-
-
-def nfc(text: str) -> str:
-    """Hangul from macOS file names comes decomposed (NFD); everything here is compared composed."""
-    return unicodedata.normalize("NFC", text).strip()
-
-
-_AGES = {
-    "child": "아동",
-    "adolescent": "청소년",
-    "teenager": "청소년",
-    "adult": "성인",
-    "senior": "노인",
-    "elderly": "노인",
-}
-_GENDERS = {"female": "여성", "male": "남성", "여자": "여성", "남자": "남성", "f": "여성", "m": "남성"}
-_COMPLEXITIES = {"단순": "simple", "보통": "moderate", "복잡": "complex"}
-
-
-def _age_group(value: Any) -> str:
-    """Years or a word to one of 아동 (≤12), 청소년 (≤18), 성인, 노인 (65+); unknown is empty."""
-    text = nfc(str(value)) if value is not None else ""
-    digits = text.removesuffix("세").removesuffix("살").strip()
-    if digits.isdigit():
-        years = int(digits)
-        return "아동" if years <= 12 else "청소년" if years <= 18 else "성인" if years < 65 else "노인"
-    return _AGES.get(text.lower(), text if text in _AGES.values() else "")
 
 
 class _Record(BaseModel):
@@ -75,24 +59,30 @@ class Persona(_Record):
     @field_validator("age", mode="before")
     @classmethod
     def _age(cls, value: Any) -> str:
-        return _age_group(value)
+        return age_group(value)
 
     @field_validator("gender", mode="before")
     @classmethod
     def _gender(cls, value: Any) -> str:
         text = nfc(str(value or ""))
-        return _GENDERS.get(text.lower(), text)
+        return GENDERS.get(text.lower(), text)
 
     @field_validator("disability_type", mode="before")
     @classmethod
     def _disability(cls, value: Any) -> str:
-        return nfc(str(value or "")).replace(" ", "")
+        text = nfc(str(value or "")).replace(" ", "")
+        return DISABILITIES.get(text, text)
 
     @field_validator("selection_complexity", mode="before")
     @classmethod
     def _complexity(cls, value: Any) -> str:
         text = nfc(str(value or "")).lower()
-        return _COMPLEXITIES.get(text, text)
+        return COMPLEXITIES.get(text, text)
+
+    @field_validator("interesting_topics", "preferred_category_types", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return [] if value is None else value
 
     @field_validator("communication_characteristics", "utterance_length", "speech_level", mode="before")
     @classmethod
@@ -160,6 +150,7 @@ class Sample(BaseModel):
     output: list[str] = Field(min_length=INTERPRETATIONS)
     key: str = ""
     keywords: list[str] = Field(default_factory=list)
+    surplus: int = 0  # sentences beyond the third, which stay unused
 
     def model_post_init(self, _: Any) -> None:
         self.keywords = self.keywords or [card_keyword(card) for card in self.cards]
@@ -167,12 +158,6 @@ class Sample(BaseModel):
     @property
     def split(self) -> Split:
         return split_of(self.cards)
-
-
-def card_keyword(file_name: str) -> str:
-    """`2462_사과.png` → `사과`; what follows the first underscore. No underscore: no keyword (empty)."""
-    stem = nfc(Path(file_name).stem)
-    return stem.partition("_")[2].strip()
 
 
 def combination_key(cards: list[str]) -> str:
@@ -192,21 +177,32 @@ def split_of(cards: list[str]) -> Split:
     return "train" if slot < 8 else "val" if slot == 8 else "test"
 
 
-def read_json(path: str | Path, made_by: str = "") -> Any:
-    """Parse a UTF-8 JSON file.
+def read_json(path: str | Path, made_by: str = "", hook: Any = None) -> Any:
+    """Parse a UTF-8 JSON file (a byte order mark is understood).
 
     Raises:
-        UserError: it is missing (`made_by` says what makes it), not UTF-8, or not JSON.
+        UserError: it is missing (`made_by` says what makes it), cannot be read, is not UTF-8, or not JSON.
     """
     path = Path(path)
+    text = ""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_pairs_hook=hook)
     except FileNotFoundError:
         raise UserError(f"{path}: not found{f'; {made_by}' if made_by else ''}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+        if not text.strip():
+            raise UserError(f"{path}: the file is empty{f'; {made_by}' if made_by else ''}") from None
+        # The nearest id before the fault: the record to look at.
+        ids = re.findall(r'"id"\s*:\s*(\d+)', text[: error.pos])
+        near = f" (in or after record {ids[-1]})" if ids else ""
+        raise UserError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}{near}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON that can be read: {error}") from None
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:
@@ -231,64 +227,121 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
     write_atomic(path, (json.dumps(value, ensure_ascii=False, indent=indent) + "\n").encode())
 
 
-def load_samples(path: str | Path) -> tuple[list[Sample], Counter[str]]:
-    """Read `dataset_completed.json`.
+class Rows(NamedTuple):
+    """A data file, checked: what can be trained on, how many rows of each status there are, and what is wrong."""
+
+    samples: list[Sample]
+    statuses: Counter[str]
+    problems: list[Problem]
+
+
+def read_rows(path: str | Path, clusters: int | None = None) -> Rows:
+    """Read and check `dataset_completed.json`, whoever made it, by the rules of `rules.py`.
+
+    Args:
+        clusters: how many clusters there are, where that is known: preferences beyond are then a problem.
+
+    Raises:
+        UserError: the file is not a JSON list.
+    """
+    rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`", _once)
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: expected a list of rows, not {type(rows).__name__}; see dataset/README.md")
+    found = Rows([], Counter(), [])
+    first: dict[int | str, int] = {}
+    for place, row in enumerate(rows, start=1):
+        status, problems = row_problems(row, place, clusters)
+        identity = row.get("id") if isinstance(row, dict) else None
+        if isinstance(identity, int) and first.setdefault(identity, place) != place:
+            remedy = f"row no. {first[identity]} of the file has the same id; give every row its own"
+            problems.append(Problem(identity, "id", str(identity), remedy))
+            status = "defective"
+        found.statuses[status] += 1
+        found.problems.extend(problems)
+        if status == "complete":
+            found.samples.append(_sample(row))
+    return found
+
+
+def load_samples(path: str | Path, clusters: int | None = None) -> tuple[list[Sample], Counter[str]]:
+    """Read `dataset_completed.json` for training: the contract of every reader of data.
 
     Returns:
         The samples, and how many rows were left out by reason (`failed`: the teacher's error mark stands in the row;
-        `incomplete`: the row was never processed).
+        `incomplete`: the row was never processed; and how many sentences stand beyond the third, unused).
 
     Raises:
         UserError: the file or a row is not of the public format; the message names the row and the field.
     """
-    rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`")
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: expected a list of rows; see dataset/README.md for the format")
-    samples: list[Sample] = []
-    skipped: Counter[str] = Counter()
-    for place, row in enumerate(rows):
-        where = f"{path}: row {row.get('id', place + 1) if isinstance(row, dict) else place + 1}"
-        if not isinstance(row, dict) or not isinstance(row.get("input"), dict):
-            raise UserError(f"{where}: field 'input' is missing; see dataset/README.md for the format")
-        reason = _unusable(row)
-        if reason:
-            skipped[reason] += 1
-            continue
-        samples.append(_sample(row, where))
-    return samples, skipped
+    found = read_rows(path, clusters)
+    if fatal := [problem for problem in found.problems if problem.fatal]:
+        more = f" ({len(fatal) - 1} more problems)" if len(fatal) > 1 else ""
+        raise UserError(f"{path}: {fatal[0]}{more}; `python data_prepare.py --check {path}` lists all")
+    skipped = Counter({name: found.statuses[name] for name in ("failed", "incomplete") if found.statuses[name]})
+    if more := sum(sample.surplus for sample in found.samples):
+        skipped["sentences beyond the third"] = more
+    return found.samples, skipped
 
 
-def _unusable(row: dict[str, Any]) -> str:
-    output, context = row.get("output"), row["input"].get("context")
-    marked = [*(output if isinstance(output, list) else [output])]
-    marked += list(context.values()) if isinstance(context, dict) else []
-    if any(isinstance(text, str) and text.strip() in FAILED_MARKS for text in marked):
-        return "failed"
-    return "" if output else "incomplete"
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of the file; a key that stands twice in it is remembered for the rules."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        value[TWICE] = next(key for key in keys if keys.count(key) > 1)
+    return value
 
 
-def _sample(row: dict[str, Any], where: str) -> Sample:
+def _sample(row: dict[str, Any]) -> Sample:
+    """A row that the rules found complete."""
     source = row["input"]
-    cards, output = source.get("AAC_card_combination"), row.get("output")
-    if not isinstance(cards, list) or not 1 <= len(cards) <= 4 or not all(isinstance(c, str) and c for c in cards):
-        raise UserError(f"{where}: 'input.AAC_card_combination' must list 1 to 4 file names, not {cards!r}")
-    if unsafe := [card for card in cards if Path(card).name != card or card.startswith("..")]:
-        raise UserError(f"{where}: card {unsafe[0]!r} must be a bare file name inside the images folder")
-    good = isinstance(output, list) and all(isinstance(text, str) and text.strip() for text in output)
-    if not good or len(output) < INTERPRETATIONS:
-        raise UserError(f"{where}: 'output' must hold {INTERPRETATIONS} sentences, not {output!r}; rerun step 8")
-    persona = Persona.parse(source.get("persona"))
+    cards = source["AAC_card_combination"]
+    persona = Persona.parse(source["persona"])
     persona_id = row.get("persona_id", persona.id)
     return Sample(
-        id=row.get("id", 0),
+        id=row["id"],
         persona=persona,
         persona_id=persona_id,
-        context=Context.parse(source.get("context")),
+        context=Context.parse(source["context"]),
         cards=[nfc(card) for card in cards],
-        output=[nfc(text) for text in output[:INTERPRETATIONS]],
-        key=row.get("key") or sample_key(persona_id, cards, row.get("id", 0)),
+        output=[nfc(text) for text in row["output"][:INTERPRETATIONS]],
+        surplus=max(0, len(row["output"]) - INTERPRETATIONS),
+        key=row.get("key") or sample_key(persona_id, cards, row["id"]),
         keywords=[nfc(word) for word in row.get("keywords") or []],
     )
+
+
+class Clusters(NamedTuple):
+    """`clustering_results.json`: how many clusters there are, and the cards of each that holds any."""
+
+    count: int
+    files: dict[int, list[str]]
+
+
+def read_clusters(path: str | Path) -> Clusters:
+    """Read and check `clustering_results.json`; cluster ids may be text or numbers.
+
+    Raises:
+        UserError: the file is not of the public format.
+    """
+    again = "rerun step 3"
+    result = read_json(path, "run `python data_prepare.py --steps 3`")
+    if not isinstance(result, dict):
+        raise UserError(f"{path}: expected an object, not {type(result).__name__}; {again}")
+    count, files = result.get("n_clusters"), result.get("clustered_files")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise UserError(f"{path}: n_clusters: {count!r}: the number of clusters; {again}")
+    if not isinstance(files, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in files.values()
+    ):
+        raise UserError(f"{path}: clustered_files: cluster ids with lists of file names; {again}")
+    for number in files:
+        if not re.fullmatch(r"\d{1,6}", number) or int(number) >= count:
+            raise UserError(f"{path}: clustered_files: {number!r}: clusters go from 0 to {count - 1}; {again}")
+    owners = Counter(name for names in files.values() for name in names)
+    if twice := [name for name, times in owners.items() if times > 1]:
+        raise UserError(f"{path}: clustered_files: {twice[0]!r} stands in two clusters; {again}")
+    return Clusters(count, {int(number): names for number, names in files.items() if names})
 
 
 def _first_problem(error: ValidationError) -> str:

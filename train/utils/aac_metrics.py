@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dataset.prepare.korean import analyse, card_lemmas, content_lemmas, covers, is_question, speech_level
+from dataset.prepare.korean import analyse, card_lemmas, content_lemmas, covers, is_question, seen_from_outside, speech_level
 from dataset.prepare.lexicon import lookup
 from dataset.prepare.records import Persona, Sample
 from dataset.prepare.register import levels
@@ -33,9 +33,6 @@ _COMPLETING = frozenset({
     "가지다", "필요", "필요하다", "부탁", "부탁하다", "드리다", "같다", "되다", "알다", "그렇다", "이렇다", "어떻다",
     "때", "중",
 })  # fmt: skip
-_OUTSIDE_VIEW = re.compile(r"(소통이|사용자|이용자|이 사람|그 사람)(은|는|이|가|의)?(\s|$)")
-_ABOUT_CARDS = re.compile(r"카드|해석|의미")
-_WANTS_OF_OTHERS = re.compile(r"싶어 ?[하해한할함합했]")
 
 
 def coverage(text: str, keywords: Sequence[str]) -> float:
@@ -105,16 +102,10 @@ def level_recalls(three: Sequence[str], references: Sequence[str]) -> list[int]:
 
 
 def voice(text: str, sample: Sample, person: str = "first") -> float:
-    """1 if the person speaks for themselves: no view from outside, no talk about cards (`person="third"` inverts it).
-
-    싶어 하다 tells another's wish: it stands where a card names somebody else.
-    """
+    """1 if the person speaks for themselves (`person="third"` inverts it)."""
     if not text:
         return 0.0
-    others = any((card := lookup(word)) and card.pos == "person" and word != "나" for word in sample.keywords)
-    spoken_of = _ABOUT_CARDS.search(text) and not _ABOUT_CARDS.search(" ".join(sample.keywords))
-    outside = bool(_OUTSIDE_VIEW.search(text) or spoken_of or (not others and _WANTS_OF_OTHERS.search(text)))
-    return float(outside == (person == "third"))
+    return float(seen_from_outside(text, sample.keywords) == (person == "third"))
 
 
 def interest(three: Sequence[str], sample: Sample) -> float:

@@ -1,0 +1,290 @@
+"""The rules of the public format: what each field of a row may hold, in all its spellings, and what is wrong with one.
+
+`records.py` refuses by these rules and `check.py` reports by them: there is no second set. A field that is not there
+is a defect; an empty one (`""`, `null`, `[]`) says that nothing is known, which is allowed in persona and context.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+FAILED_MARKS = ("오류", "Processing error")
+INTERPRETATIONS = 3
+MOST_CARDS = 4
+OLDEST = 120
+AGES = {
+    "child": "아동",
+    "adolescent": "청소년",
+    "teenager": "청소년",
+    "adult": "성인",
+    "senior": "노인",
+    "elderly": "노인",
+}
+GENDERS = {"female": "여성", "male": "남성", "여자": "여성", "남자": "남성", "f": "여성", "m": "남성", "other": "기타"}
+DISABILITIES = {"자폐스펙트럼": "자폐스펙트럼장애"}  # after spaces are removed (지적 장애)
+COMPLEXITIES = {"단순": "simple", "보통": "moderate", "복잡": "complex"}
+LENGTHS = ("짧게", "보통", "자세히")
+LEVELS = ("반말", "해요체", "합쇼체")
+PERSONA_FIELDS = (
+    *("age", "gender", "disability_type", "communication_characteristics", "selection_complexity"),
+    *("interesting_topics", "preferred_category_types"),
+)
+CONTEXT_FIELDS = ("time", "place", "interaction_partner", "current_activity")
+# What a reader of the file's text marks when the same key stands twice in one object.
+TWICE = "\0twice"
+_HANGUL = re.compile("[가-힣]")
+_SIZE = re.compile(r"[\d\s_.,xX×*-]*(px|pt)?")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: where, with what value, and what mends it. `fatal`: training would be wrong."""
+
+    record: int | str
+    field: str
+    value: str
+    remedy: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"record {self.record}: {self.field}: {self.value}: {self.remedy}"
+
+
+Found = Iterator[tuple[str, Any, str]]
+
+
+def nfc(text: str) -> str:
+    """Hangul from macOS file names comes decomposed (NFD); everything here is compared composed."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def age_group(value: Any) -> str:
+    """Years or a word to one of 아동 (≤12), 청소년 (≤18), 성인, 노인 (65+); unknown is empty."""
+    text = nfc(str(value)) if value is not None else ""
+    digits = text.removesuffix("세").removesuffix("살").strip()
+    if digits.isdecimal():
+        years = int(digits)
+        return "아동" if years <= 12 else "청소년" if years <= 18 else "성인" if years < 65 else "노인"
+    return AGES.get(text.lower(), text if text in AGES.values() else "")
+
+
+def card_keyword(file_name: str) -> str:
+    """`2462_사과.png` → `사과`; what follows the first underscore. Empty where nothing does, or only a picture's size
+    (`2462_500.png`): such a card gets its word from a label."""
+    stem = nfc(PurePosixPath(file_name).stem)
+    keyword = stem.partition("_")[2].strip()
+    return "" if _SIZE.fullmatch(keyword) else keyword
+
+
+def row_problems(row: Any, place: int, clusters: int | None = None) -> tuple[str, list[Problem]]:
+    """Check one row of `dataset_completed.json`.
+
+    Args:
+        row: what the JSON holds at that place.
+        place: its place in the file, from 1; names the record where its id does not.
+        clusters: how many clusters there are, where that is known.
+
+    Returns:
+        `complete`, `failed` (the teacher's error mark stands in it), `incomplete` (never processed) or `defective`,
+        and what is wrong with it. A failed or incomplete row is looked at no further: it is left out anyway.
+    """
+    if not isinstance(row, dict):
+        return "defective", [Problem(f"no. {place}", "row", _shown(row), "a row is an object; see dataset/README.md")]
+    known = isinstance(row.get("id"), int) and not isinstance(row["id"], bool)
+    name: int | str = row["id"] if known else f"no. {place}"
+    problems = [Problem(name, field, _shown(value), remedy) for field, value, remedy in _id_and_parts(row)]
+    source = row.get("input")
+    if isinstance(source, dict) and not problems:
+        status = _unfinished(row)
+        if status:
+            return status, []
+        problems += [Problem(name, field, _shown(value), remedy) for field, value, remedy in _fields(row, clusters)]
+    fatal = bool(problems)
+    problems += [Problem(name, field, _shown(value), remedy, False) for field, value, remedy in _doubts(row)]
+    return "defective" if fatal else "complete", problems
+
+
+def persona_problems(persona: Any, prefix: str = "persona", clusters: int | None = None) -> Found:
+    """(field, value, remedy) for all that is wrong with a persona of a file."""
+    if not isinstance(persona, dict):
+        yield prefix, persona, "an object of fields; see dataset/README.md"
+        return
+    yield from _keys(persona, PERSONA_FIELDS, prefix)
+    checks: dict[str, Callable[[Any], str]] = {
+        "age": _age,
+        "gender": lambda v: _word(v, (*GENDERS, *GENDERS.values())),
+        "disability_type": _text,
+        "communication_characteristics": _text,
+        "selection_complexity": lambda v: _word(v, (*COMPLEXITIES, *COMPLEXITIES.values())),
+        "interesting_topics": lambda v: "" if v is None else _texts(v),
+        "preferred_category_types": lambda v: _clusters(v, clusters),
+        "utterance_length": lambda v: _word(v, LENGTHS),
+        "speech_level": lambda v: _word(v, LEVELS),
+    }
+    for field, check in checks.items():
+        if field in persona and (remedy := check(persona[field])):
+            yield f"{prefix}.{field}", persona[field], remedy
+
+
+def _id_and_parts(row: dict[str, Any]) -> Found:
+    yield from _keys(row, ("id", "input", "output"), "")
+    identity = row.get("id")
+    if "id" in row and (not isinstance(identity, int) or isinstance(identity, bool) or identity < 0):
+        yield "id", identity, "a whole number of its own"
+    if "input" in row and not isinstance(row["input"], dict):
+        yield "input", row["input"], "an object with persona, context and AAC_card_combination"
+    elif "input" in row:
+        yield from _keys(row["input"], ("persona", "context", "AAC_card_combination"), "input")
+
+
+def _unfinished(row: dict[str, Any]) -> str:
+    output, context = row["output"], row["input"]["context"]
+    marked = [*(output if isinstance(output, list) else [output])]
+    marked += list(context.values()) if isinstance(context, dict) else []
+    if any(isinstance(text, str) and text.strip() in FAILED_MARKS for text in marked):
+        return "failed"
+    return "incomplete" if output in ("", None, []) else ""
+
+
+def _fields(row: dict[str, Any], clusters: int | None) -> Found:
+    source = row["input"]
+    yield from persona_problems(source["persona"], "input.persona", clusters)
+    context = source["context"]
+    if not isinstance(context, dict):
+        yield "input.context", context, f"an object with {', '.join(CONTEXT_FIELDS)}"
+    else:
+        yield from _keys(context, CONTEXT_FIELDS, "input.context")
+        for field in CONTEXT_FIELDS:
+            if remedy := _text(context.get(field)):
+                yield f"input.context.{field}", context[field], remedy
+    if remedy := _text(source.get("past_interpretation")):
+        yield "input.past_interpretation", source["past_interpretation"], remedy
+    yield from _cards(row, source["AAC_card_combination"])
+    yield from _output(row["output"])
+    person = row.get("persona_id")
+    if person is not None and (not isinstance(person, int) or isinstance(person, bool)):
+        yield "persona_id", person, "the persona's number, or no such field"
+    if remedy := _text(row.get("key")):
+        yield "key", row["key"], remedy
+
+
+def _cards(row: dict[str, Any], cards: Any) -> Found:
+    field = "input.AAC_card_combination"
+    if not isinstance(cards, list) or not 1 <= len(cards) <= MOST_CARDS:
+        yield field, cards, f"a list of 1 to {MOST_CARDS} file names"
+        return
+    for place, card in enumerate(cards):
+        if not isinstance(card, str) or not card.strip():
+            yield f"{field}[{place}]", card, "a file name such as 2462_사과.png"
+        elif card.startswith(".") or any(sign in card for sign in "/\\\0:"):
+            yield f"{field}[{place}]", card, "a bare file name inside the images folder, no path"
+        elif not card.lower().endswith(_PICTURES):
+            yield f"{field}[{place}]", card, f"a picture: {', '.join(_PICTURES)}"
+        elif remedy := _text(card):
+            yield f"{field}[{place}]", card, remedy
+        elif not row.get("keywords") and not card_keyword(card):
+            yield f"{field}[{place}]", card, "no keyword in the name: list the cards' words in 'keywords' (--labels)"
+    words = row.get("keywords")
+    if words is None or words == []:
+        return
+    if not isinstance(words, list) or len(words) != len(cards):
+        yield "keywords", words, f"a list of {len(cards)} words, one a card, or no such field"
+    else:
+        for place, word in enumerate(words):
+            if not isinstance(word, str) or not word.strip() or _text(word):
+                yield f"keywords[{place}]", word, "the card's word"
+
+
+def _output(output: Any) -> Found:
+    remedy = "rerun step 8, or delete the row"
+    if not isinstance(output, list) or len(output) < INTERPRETATIONS:
+        yield "output", output, f"a list of {INTERPRETATIONS} sentences: {remedy}"
+        return
+    for place, text in enumerate(output[:INTERPRETATIONS]):
+        if not isinstance(text, str) or not text.strip():
+            yield f"output[{place}]", text, f"a sentence: {remedy}"
+        elif broken := _text(text):
+            yield f"output[{place}]", text, broken
+        elif not _HANGUL.search(nfc(text)):
+            yield f"output[{place}]", text, f"a Korean sentence: {remedy}"
+
+
+def _doubts(row: dict[str, Any]) -> Found:
+    """What training can live with, and a person should see."""
+    source, output = row.get("input"), row.get("output")
+    if isinstance(output, list) and all(isinstance(text, str) for text in output):
+        if len(output) > INTERPRETATIONS:
+            yield "output", output, f"only the first {INTERPRETATIONS} sentences are used"
+        if len(set(map(nfc, output[:INTERPRETATIONS]))) < len(output[:INTERPRETATIONS]):
+            yield "output", output, "the same sentence twice: the styles do not differ here"
+    cards = source.get("AAC_card_combination") if isinstance(source, dict) else None
+    if isinstance(cards, list) and len({str(card) for card in cards}) < len(cards):
+        yield "input.AAC_card_combination", cards, "the same card twice"
+
+
+def _keys(value: dict[str, Any], wanted: tuple[str, ...], prefix: str) -> Found:
+    """Keys that are missing (a like one is named), or stand twice."""
+    lead = f"{prefix}." if prefix else ""
+    for key in wanted:
+        if key not in value:
+            spare = [other for other in value if isinstance(other, str) and other not in wanted]
+            like = difflib.get_close_matches(key, spare, 1, 0.75)
+            yield f"{lead}{key}", "missing", f"did you mean it by {like[0]!r}?" if like else "add the field"
+    if TWICE in value:
+        yield f"{lead}{value[TWICE]}", "twice", "the same key stands twice in one object; keep one of them"
+
+
+def _age(value: Any) -> str:
+    remedy = f"years (0 to {OLDEST}) or one of {', '.join(AGES.values())}; empty where unknown"
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | str) or not age_group(value):
+        return remedy
+    digits = re.sub(r"\D", "", str(value))
+    return remedy if digits and int(digits[:6]) > OLDEST else ""
+
+
+def _word(value: Any, words: tuple[str, ...]) -> str:
+    if value is None or (isinstance(value, str) and (not value.strip() or nfc(value).lower() in words)):
+        return ""
+    return f"one of {', '.join(dict.fromkeys(words))}; empty where unknown"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return "a text in quotes"
+    if "\ufffd" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        return "damaged characters: the text was read in a wrong encoding; restore it"
+    return ""
+
+
+def _texts(value: Any) -> str:
+    good = isinstance(value, list) and all(isinstance(v, str) and v.strip() and not _text(v) for v in value)
+    return "" if good else "a list of words; [] where unknown"
+
+
+def _clusters(value: Any, count: int | None) -> str:
+    if value is None:
+        return ""
+    numbers = value if isinstance(value, list) else None
+    good = numbers is not None and all(re.fullmatch(r"\d{1,6}", str(n)) and not isinstance(n, bool) for n in numbers)
+    if not good:
+        return "a list of cluster numbers; [] where unknown"
+    if count is not None and any(int(n) >= count for n in numbers or ()):
+        return f"clusters go from 0 to {count - 1} (clustering_results.json): rerun step 6"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    text = value if value in ("missing", "twice") else repr(value)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 80 else f"{text[:77]}..."
