@@ -2,6 +2,7 @@
 
 python data_prepare.py --steps 1 2 3 4 5 6 7 8
 python data_prepare.py --steps 8 --overwrite
+python data_prepare.py --check
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
     parser.add_argument("--start", type=int, default=0, metavar="N", help="step 8: first row (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="step 8: that many rows only")
+    parser.add_argument(
+        *("--check",), nargs="?", const="", metavar="FILE", help="is this data set fit to train on? changes nothing"
+    )
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="--check: count tokens with this tokenizer.json")
     args = parser.parse_args(argv)
     for name, least in (("samples_per_persona", 1), ("clusters", 1), ("start", 0), ("limit", 1)):
         value = getattr(args, name)
@@ -47,11 +52,27 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def check_data(args: argparse.Namespace) -> int:
+    """`--check`: the given file, or the workspace's. The workspace's pictures belong to the workspace's file."""
+    from dataset.prepare.check import check
+
+    home = args.workspace.resolve() / "dataset"
+    own = (args.output or home / "processed") / "dataset_completed.json"
+    path = Path(args.check) if args.check else own
+    beside = path.resolve().parent.parent / "images"
+    images = args.images or (home / "images" if not args.check else beside if beside.is_dir() else None)
+    if images is None:
+        print(f"{path}: no images folder beside it: cards' pictures are not checked; give --images")
+    return check(path, images, args.tokenizer)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
+        if args.check is not None:
+            return check_data(args)
         from dataset.prepare.pipeline import Options, run_steps
 
         home = args.workspace.resolve() / "dataset"

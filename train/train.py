@@ -21,7 +21,7 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
 
-from dataset.prepare.records import Sample, UserError, load_samples, read_clusters  # noqa: E402
+from dataset.prepare.records import Sample, Split, UserError, by_split, load_samples, read_clusters  # noqa: E402
 from train.config.train_config import ROOT as CONFIG_ROOT  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
 
@@ -57,21 +57,17 @@ def check_hardware(config: dict[str, Any]) -> None:
         log.warning("use_fp16 on a CPU: training in fp32")
 
 
-def load_data(config: dict[str, Any], root: Path) -> dict[str, list[Sample]]:
+def load_data(config: dict[str, Any], root: Path) -> dict[Split, list[Sample]]:
     """Samples by split; rows that the teacher failed are counted and left out."""
     path, clustered = at_root(config["processed_data"], root), at_root(config["clustering_results"], root)
     samples, skipped = load_samples(path, read_clusters(clustered).count if clustered.exists() else None)
-    splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
-    for sample in samples:
-        splits[sample.split].append(sample)
+    splits = by_split(samples, path)
     log.info(
         "%s: %d train, %d val, %d test rows%s",
         path,
         *(len(rows) for rows in splits.values()),
         "".join(f", {count} {reason} left out" for reason, count in skipped.items()),
     )
-    if not splits["train"] or not splits["val"]:
-        raise UserError(f"{path}: too few rows for a train and a val split; make more with data_prepare.py")
     return splits
 
 

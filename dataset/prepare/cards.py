@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("aac")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 MIN_SIDE = 16
+POOR = ("too small", "blank")  # how the reasons begin that a reader of pictures can live with
 BANNED_FILE = Path(__file__).with_name("banned_words.txt")
 LABEL_FIELDS = ("id", "keyword", "sense", "part_of_speech", "category", "synonyms", "licence")
 

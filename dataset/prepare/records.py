@@ -283,6 +283,21 @@ def load_samples(path: str | Path, clusters: int | None = None) -> tuple[list[Sa
     return found.samples, skipped
 
 
+def by_split(samples: list[Sample], path: str | Path) -> dict[Split, list[Sample]]:
+    """The samples of each split.
+
+    Raises:
+        UserError: too few for training and choosing a model.
+    """
+    splits: dict[Split, list[Sample]] = {name: [] for name in SPLITS}
+    for sample in samples:
+        splits[sample.split].append(sample)
+    if not splits["train"] or not splits["val"]:
+        counts = ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
+        raise UserError(f"{path}: too few rows for a train and a val split ({counts}); make more with data_prepare.py")
+    return splits
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of the file; a key that stands twice in it is remembered for the rules."""
     value = dict(pairs)

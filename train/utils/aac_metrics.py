@@ -13,8 +13,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from dataset.prepare.korean import analyse, card_lemmas, content_lemmas, covers, is_question, seen_from_outside, speech_level
-from dataset.prepare.lexicon import lookup
+from dataset.prepare.korean import (
+    analyse,
+    card_lemmas,
+    content_lemmas,
+    covers,
+    is_question,
+    seen_from_outside,
+    speech_level,
+)
 from dataset.prepare.records import Persona, Sample
 from dataset.prepare.register import levels
 from train.utils.gate import polarity_kept
