@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import logging
 import re
-import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dataset.prepare.records import UserError, card_keyword, nfc, write_json
+from dataset.prepare.records import UserError, write_json
+from dataset.prepare.rules import PICTURES, card_keyword, card_name_problem, nfc
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options
 
 log = logging.getLogger("aac")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 MIN_SIDE = 16
+MAX_PIXELS = 25_000_000  # A4 at 300 dpi has 8.7 million
 POOR = ("too small", "blank")  # how the reasons begin that a reader of pictures can live with
 BANNED_FILE = Path(__file__).with_name("banned_words.txt")
 LABEL_FIELDS = ("id", "keyword", "sense", "part_of_speech", "category", "synonyms", "licence")
+
+
+class Look(NamedTuple):
+    """What reading one picture showed: why it is no card (empty: it is one), its SHA-256, a 64-bit likeness hash (equal
+    for near-duplicates), and whether it has more frames than the first, which is the card."""
+
+    reason: str
+    sha256: str = ""
+    likeness: int = 0
+    animated: bool = False
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files of a folder, by name; empty where there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
+    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
+    return sorted(path for path in found if path.is_file())
 
 
 def filter_cards(options: Options) -> str:
@@ -37,11 +50,28 @@ def filter_cards(options: Options) -> str:
     Raises:
         UserError: no usable card is left.
     """
+    table = sift(options)
+    write_json(options.file("cards.json"), table)
+    cards, rejected, similar = table["cards"], table["rejected"], table["near_duplicates"]
+    return f"{len(cards)} cards, {len(rejected)} rejected, {len(similar)} groups look alike (kept) -> cards.json"
+
+
+def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
+    """The content of `cards.json` for the images folder as it is now.
+
+    Args:
+        known: files that are cards already: they stand first, in that order, so that of two equal pictures the new one
+            is rejected.
+
+    Raises:
+        UserError: no usable card is left.
+    """
     from tqdm import tqdm
 
     labels = read_labels(options.labels) if options.labels else {}
     banned = _banned()
-    paths = pictures_in(options.images)
+    rank = {name: place for place, name in enumerate(known)}
+    paths = sorted(pictures_in(options.images), key=lambda path: (rank.get(nfc(path.name), len(rank)), path))
     with ThreadPoolExecutor(2) as pool:
         looks = list(tqdm(pool.map(examine, paths), total=len(paths), desc="cards", unit="picture", leave=False))
     cards: list[dict[str, Any]] = []
@@ -49,68 +79,77 @@ def filter_cards(options: Options) -> str:
     seen: dict[str, str] = {}
     names: dict[str, str] = {}
     hashes: dict[int, list[str]] = {}
-    for path, (reason, sha256, likeness) in zip(paths, looks, strict=True):
+    for path, look in zip(paths, looks, strict=True):
         name = nfc(path.name)
         label = labels.get(name, {})
         keyword = label.get("keyword") or card_keyword(name)
+        reason = look.reason or card_name_problem(name)
         if not reason and not keyword:
-            reason = "no keyword: name it <id>_<keyword>.png, or list it in --labels"
+            size = nfc(path.stem).partition("_")[2]
+            what = f"no keyword, only a number ({size!r})" if size else "no keyword"
+            reason = f"{what}: name it <id>_<keyword>.png, or list it in --labels"
         elif not reason and name in names:
             reason = f"the same name as {names[name]!r} once Hangul is composed (NFC)"
-        elif not reason and sha256 in seen:
-            reason = f"the same picture as {seen[sha256]}"
+        elif not reason and look.sha256 in seen:
+            reason = f"the same picture as {seen[look.sha256]}"
         elif not reason and (word := next((w for w in banned if w in keyword.split()), "")):
             reason = f"banned word {word!r} ({BANNED_FILE.name})"
         if reason:
-            rejected.append({"file": path.name, "reason": reason})
+            rejected.append({"file": printable(path.name), "reason": reason})
             continue
-        seen[sha256] = names[name] = name
-        hashes.setdefault(likeness, []).append(name)
+        seen[look.sha256] = names[name] = name
+        hashes.setdefault(look.likeness, []).append(name)
         match = re.match(r"\d+", name)
         card = {"file": name, "id": label.get("id") or (match.group() if match else ""), "keyword": keyword}
-        card |= {"sha256": sha256} | {k: v for k, v in label.items() if v and k not in ("id", "keyword")}
+        card |= {"sha256": look.sha256} | {k: v for k, v in label.items() if v and k not in ("id", "keyword")}
         cards.append(card)
     if not cards:
         first = f" (first: {rejected[0]['file']}: {rejected[0]['reason']})" if rejected else ""
         raise UserError(f"{options.images}: no usable card{first}; name pictures like 2462_사과.png")
-    similar = [group for group in hashes.values() if len(group) > 1]
-    write_json(options.file("cards.json"), {"cards": cards, "rejected": rejected, "near_duplicates": similar})
     for entry in rejected[:10]:
         log.warning("      rejected %s: %s", entry["file"], entry["reason"])
-    return f"{len(cards)} cards, {len(rejected)} rejected, {len(similar)} groups look alike (kept) -> cards.json"
+    if len(rejected) > 10:
+        log.warning("      and %d more: see `rejected` in cards.json", len(rejected) - 10)
+    if moving := sum(look.animated for look in looks):
+        log.warning("      %d animated pictures: the first frame is the card", moving)
+    if astray := set(labels) - {nfc(path.name) for path in paths}:
+        log.warning("      %s: %d files are not in %s, such as %s", options.labels, len(astray), options.images,
+                    min(astray))  # fmt: skip
+    similar = [group for group in hashes.values() if len(group) > 1]
+    return {"cards": cards, "rejected": rejected, "near_duplicates": similar}
 
 
-def examine(path: Path) -> tuple[str, str, int]:
-    """Read one picture fully.
-
-    Returns:
-        The reason to reject it (empty: none), its SHA-256, and a 64-bit likeness hash (equal for near-duplicates).
-    """
+def examine(path: Path) -> Look:
+    """Read one picture fully."""
     from PIL import Image, UnidentifiedImageError
 
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Look(f"cannot be read: {error.strerror}")
     sha256 = hashlib.sha256(data).hexdigest()
     if not data:
-        return "empty file (0 bytes)", sha256, 0
+        return Look("empty file (0 bytes)", sha256)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if min(image.size) < MIN_SIDE:
-                    return f"too small: {image.width}x{image.height}, at least {MIN_SIDE} a side", sha256, 0
-                grey = on_white(image).convert("L")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return "too many pixels to be a card (decompression bomb?)", sha256, 0
+        with Image.open(path) as image:
+            if min(image.size) < MIN_SIDE:
+                return Look(f"{POOR[0]}: {image.width}x{image.height}, at least {MIN_SIDE} a side", sha256)
+            if image.width * image.height > MAX_PIXELS:
+                return Look(f"too many pixels to be a card: {image.width}x{image.height} (a bomb?)", sha256)
+            animated = getattr(image, "n_frames", 1) > 1
+            grey = on_white(image).convert("L")
+    except Image.DecompressionBombError:
+        return Look("too many pixels to be a card (a decompression bomb?)", sha256)
     except UnidentifiedImageError:
-        return "not a picture", sha256, 0
+        return Look("not a picture", sha256)
     except (OSError, SyntaxError, ValueError) as error:
-        return f"damaged picture: {error}", sha256, 0
+        return Look(f"damaged picture: {error}", sha256)
     darkest, brightest = grey.getextrema()
     if brightest - darkest < 8:
-        return "blank: one colour", sha256, 0
+        return Look(f"{POOR[1]}: one colour", sha256)
     cells = list(grey.resize((9, 8)).getdata())
     bits = (cells[row * 9 + col] < cells[row * 9 + col + 1] for row in range(8) for col in range(8))
-    return "", sha256, sum(bit << place for place, bit in enumerate(bits))
+    return Look("", sha256, sum(bit << place for place, bit in enumerate(bits)), animated)
 
 
 def on_white(image: Any) -> Any:
@@ -137,13 +176,20 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
         raise UserError(f"{path}: not found (--labels)") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8; in a spreadsheet, save as CSV UTF-8") from None
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or not {"file", "keyword"} <= set(rows[0]):
+    table = csv.DictReader(io.StringIO(text, newline=""))
+    columns = ["licence" if name == "license" else nfc(name or "") for name in table.fieldnames or ()]
+    table.fieldnames = columns
+    if not {"file", "keyword"} <= set(columns):
         raise UserError(
             f"{path}: the first line must name the columns file and keyword (also {', '.join(LABEL_FIELDS)})"
         )
+    if unknown := [name for name in columns if name not in ("file", *LABEL_FIELDS)]:
+        log.warning("      %s: columns that are not used: %s", path, ", ".join(unknown))
     labels: dict[str, dict[str, str]] = {}
-    for line, row in enumerate(rows, start=2):
+    for row in table:
+        line = table.line_num
+        if None in row:
+            raise UserError(f"{path}: line {line}: more fields than columns; put a text with commas in quotes")
         name = nfc(row["file"] or "")
         if not name or not nfc(row["keyword"] or ""):
             raise UserError(f"{path}: line {line}: file and keyword must both be filled")
@@ -151,6 +197,11 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
             raise UserError(f"{path}: line {line}: {name} is listed twice")
         labels[name] = {field: nfc(row.get(field) or "") for field in LABEL_FIELDS}
     return labels
+
+
+def printable(name: str) -> str:
+    """A file name as it can be written: bytes that are no UTF-8 are shown escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _banned() -> list[str]:

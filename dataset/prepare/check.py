@@ -82,9 +82,10 @@ def _pictures(samples: Sequence[Sample], folder: Path) -> Iterator[Problem]:
             yield Problem(record, field, repr(card), remedy)
     present = [card for card in records if card in there]
     with ThreadPoolExecutor(2) as pool:
-        for card, (reason, _, _) in zip(present, pool.map(examine, map(there.get, present)), strict=True):
-            if reason:
-                yield Problem(records[card], field, repr(card), f"{there[card]}: {reason}", not reason.startswith(POOR))
+        for card, look in zip(present, pool.map(examine, map(there.get, present)), strict=True):
+            if look.reason:
+                fatal = not look.reason.startswith(POOR)
+                yield Problem(records[card], field, repr(card), f"{there[card]}: {look.reason}", fatal)
 
 
 def _summary(

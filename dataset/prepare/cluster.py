@@ -40,11 +40,14 @@ def cluster_cards(options: Options) -> str:
     A card's vector is the mean of its picture's and its word's, scaled to length 1: k-means on the unit sphere.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     names = read_json(options.file("embeddings.json"))["filenames"]
     vectors = card_vectors(options)
     count = max(1, min(options.clusters, len(names) // _CARDS_PER_CLUSTER))
-    fitted = KMeans(count, n_init=10 if len(names) < 2000 else 2, random_state=options.seed).fit(vectors)
+    # One thread: several add up their parts in whatever order they finish, and the last bits differ from run to run.
+    with threadpool_limits(1):
+        fitted = KMeans(count, n_init=10 if len(names) < 2000 else 2, random_state=options.seed).fit(vectors)
     centroids = fitted.cluster_centers_ / np.linalg.norm(fitted.cluster_centers_, axis=1, keepdims=True)
     labels = (vectors @ centroids.T).argmax(1).tolist()
     files: dict[str, list[str]] = {str(number): [] for number in range(count)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.prepare.embed import encoder
 from dataset.prepare.records import Persona, UserError, read_json, write_json
+from dataset.prepare.rules import persona_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +33,11 @@ def read_personas(path: Path) -> list[dict[str, Any]]:
         if not isinstance(entry, dict) or not isinstance(entry.get("persona"), dict):
             raise UserError(f'{path}: entry {place} must look like {{"id": {place}, "persona": {{…}}}}')
         identity = entry.get("id")
-        if not isinstance(identity, int) or identity in seen:
+        if not isinstance(identity, int) or isinstance(identity, bool) or identity in seen:
             raise UserError(f"{path}: entry {place}: 'id' must be a number of its own, not {identity!r}")
         seen.add(identity)
-        try:
-            Persona.parse(entry)
-        except UserError as error:
-            raise UserError(f"{path}: persona {identity}: {error}") from None
+        for field, value, remedy in persona_problems(entry["persona"]):
+            raise UserError(f"{path}: persona {identity}: {field}: {value!r}: {remedy}")
     return entries
 
 

@@ -40,7 +40,7 @@ CONTEXT_FIELDS = ("time", "place", "interaction_partner", "current_activity")
 TWICE = "\0twice"
 _HANGUL = re.compile("[가-힣]")
 _SIZE = re.compile(r"[\d\s_.,xX×*-]*(px|pt)?")
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,15 @@ def card_keyword(file_name: str) -> str:
     stem = nfc(PurePosixPath(file_name).stem)
     keyword = stem.partition("_")[2].strip()
     return "" if _SIZE.fullmatch(keyword) else keyword
+
+
+def card_name_problem(name: str) -> str:
+    """Why a text cannot be a card's file name (empty: it can)."""
+    if name.startswith(".") or any(sign in name for sign in "/\\:") or any(ord(sign) < 32 for sign in name):
+        return "a bare file name inside the images folder: no path, no control characters"
+    if not name.lower().endswith(PICTURES):
+        return f"a picture: {', '.join(PICTURES)}"
+    return _text(name)
 
 
 def row_problems(row: Any, place: int, clusters: int | None = None) -> tuple[str, list[Problem]]:
@@ -183,11 +192,7 @@ def _cards(row: dict[str, Any], cards: Any) -> Found:
     for place, card in enumerate(cards):
         if not isinstance(card, str) or not card.strip():
             yield f"{field}[{place}]", card, "a file name such as 2462_사과.png"
-        elif card.startswith(".") or any(sign in card for sign in "/\\\0:"):
-            yield f"{field}[{place}]", card, "a bare file name inside the images folder, no path"
-        elif not card.lower().endswith(_PICTURES):
-            yield f"{field}[{place}]", card, f"a picture: {', '.join(_PICTURES)}"
-        elif remedy := _text(card):
+        elif remedy := card_name_problem(card):
             yield f"{field}[{place}]", card, remedy
         elif not row.get("keywords") and not card_keyword(card):
             yield f"{field}[{place}]", card, "no keyword in the name: list the cards' words in 'keywords' (--labels)"

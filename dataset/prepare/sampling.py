@@ -6,19 +6,22 @@ grammar teacher only cards that still make one plausible utterance stand togethe
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataset.prepare.records import UserError, read_json, sample_key, write_json
+from dataset.prepare.personas import read_personas
+from dataset.prepare.records import Persona, UserError, read_clusters, read_json, sample_key, write_json
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options
 
+log = logging.getLogger("aac")
 # Cards a row by selection complexity, with their shares. One card is a whole turn, but seldom the task of a model.
 COUNTS: dict[str, dict[int, float]] = {
     "simple": {1: 0.4, 2: 0.6},
@@ -29,68 +32,118 @@ PREFERENCE = 0.9
 NEAR, NEAR_CLUSTERS = 0.7, 3
 FAR, FAR_COSINE = 0.5, 0.5
 Fits = Callable[[list[str], str], bool]
+Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass
 class Deck:
-    """The cards, their clusters, and how often each was dealt: the least used are the likeliest."""
+    """The cards, their clusters, and how often each was dealt: the least used are the likeliest.
+
+    Inside, a card is its place in `keyword_of`. A card whose word is not in `joins` always stands alone.
+    """
 
     keyword_of: dict[str, str]
     clusters: dict[int, list[str]]
     centroids: Any
     fits: Fits
-    used: Counter[str] = field(default_factory=Counter)
+    joins: Callable[[str], bool] = lambda word: True
 
     def __post_init__(self) -> None:
+        self.cards, self.words = list(self.keyword_of), list(self.keyword_of.values())
+        self.place_of = {card: place for place, card in enumerate(self.cards)}
+        self.uses = np.zeros(len(self.cards), np.int64)
+        self.everything = np.arange(len(self.cards))
+        self.alone = np.array([not self.joins(word) for word in self.words])
         self.cluster_of = {card: number for number, cards in self.clusters.items() for card in cards}
+        self.members = {n: np.array([self.place_of[c] for c in cards]) for n, cards in self.clusters.items()}
         likeness = self.centroids @ self.centroids.T
         order = np.argsort(-likeness, axis=1, kind="stable")
         self.near = [[int(c) for c in row if c != number][:NEAR_CLUSTERS] for number, row in enumerate(order)]
         self.far = [np.flatnonzero(row < FAR_COSINE).tolist() for row in likeness]
 
-    def by_need(self, cards: Sequence[str], draw: random.Random) -> list[str]:
+    def use(self, cards: Iterable[str]) -> None:
+        """Count cards as dealt."""
+        for card in cards:
+            self.uses[self.place_of[card]] += 1
+
+    def by_need(self, places: Places, draw: random.Random) -> Iterator[int]:
         """The cards in a random order in which one used less often tends to stand before one used more often.
 
         A use more halves the weight (the public rules' 10, 5, 1/(1+n) leave a card that few others go with three
         times rarer); ordered by exponential keys, which draws without replacement by weight (Efraimidis and Spirakis
         2006).
         """
-        least = min((self.used[card] for card in cards), default=0)
-        return sorted(cards, key=lambda card: draw.expovariate(0.5 ** min(self.used[card] - least, 60)))
+        if not len(places):
+            return
+        uses = self.uses[places]
+        keys = np.ldexp(-np.log(1.0 - uniform(draw, len(places))), np.minimum(uses - uses.min(), 60))
+        first = int(keys.argmin())
+        yield int(places[first])  # mostly the first one goes: the rest is put in order only where it does not
+        for place in np.argsort(keys, kind="stable"):
+            if place != first:
+                yield int(places[place])
 
-    def take(self, cards: Iterable[str], chosen: list[str], draw: random.Random) -> bool:
+    def take(self, places: Places, chosen: list[int], draw: random.Random) -> bool:
         """Add the first card by need that goes with the chosen ones. False: none does."""
-        words = [self.keyword_of[card] for card in chosen]
-        for card in self.by_need([card for card in cards if card not in chosen], draw):
-            word = self.keyword_of[card]
+        if self.alone[chosen].any():
+            return False
+        words = [self.words[place] for place in chosen]
+        rest = places[~(np.isin(places, chosen) | self.alone[places])] if len(places) else places
+        for place in self.by_need(rest, draw):
+            word = self.words[place]
             if word not in words and self.fits(words, word):
-                chosen.append(card)
+                chosen.append(place)
                 return True
         return False
 
-    def deal(self, count: int, preferred: Sequence[int], draw: random.Random) -> list[str]:
-        """`count` cards (fewer where nothing plausible is left), counted as used."""
+    def deal(
+        self, count: int, preferred: Sequence[int], draw: random.Random, among: Sequence[str] | None = None
+    ) -> list[str]:
+        """`count` cards (fewer where nothing plausible is left), counted as used.
+
+        Args:
+            preferred: clusters that the person likes.
+            among: the first card is one of these, whatever the person likes.
+        """
         # What a person likes comes first only while the rest does not lag behind: no card stays rare.
-        least = min(self.used[card] for card in self.keyword_of)
-        enough = (least + self.used.total() / len(self.keyword_of)) / 2
-        liked = [c for number in preferred for c in self.clusters.get(number, []) if self.used[c] <= enough]
-        first = self.by_need(liked if liked and draw.random() < PREFERENCE else list(self.keyword_of), draw)[0]
-        base = self.cluster_of[first]
-        chosen: list[str] = []
+        enough = (int(self.uses.min()) + int(self.uses.sum()) / len(self.cards)) / 2
+        groups = [self.members[number] for number in preferred if number in self.members]
+        liked = np.concatenate(groups) if groups else self.everything[:0]
+        liked = liked[self.uses[liked] <= enough]
+        pool = liked if len(liked) and draw.random() < PREFERENCE else self.everything
+        if among is not None:
+            pool = np.array([self.place_of[card] for card in among])
+        first = next(self.by_need(pool, draw))
+        base = self.cluster_of[self.cards[first]]
+        chosen: list[int] = []
         wanted = {1: 1, 2: draw.randint(1, 2), 3: draw.randint(1, 3), 4: draw.randint(1, 2)}[count]
-        self.take([first], chosen, draw)
-        while len(chosen) < wanted and self.take(self.clusters[base], chosen, draw):
+        nothing = self.everything[:0]
+        self.take(self.everything[first : first + 1], chosen, draw)
+        while len(chosen) < wanted and self.take(self.members[base], chosen, draw):
             pass
         if len(chosen) < count and draw.random() < NEAR:
-            near = self.clusters.get(draw.choice(self.near[base]), []) if self.near[base] else []
+            near = self.members.get(draw.choice(self.near[base]), nothing) if self.near[base] else nothing
             for _ in range(min(draw.randint(0, 2), count - len(chosen))):
                 self.take(near, chosen, draw)
         if len(chosen) < count and self.far[base] and draw.random() < FAR:
-            self.take(self.clusters.get(draw.choice(self.far[base]), []), chosen, draw)
-        while len(chosen) < count and self.take(self.keyword_of, chosen, draw):
+            self.take(self.members.get(draw.choice(self.far[base]), nothing), chosen, draw)
+        while len(chosen) < count and self.take(self.everything, chosen, draw):
             pass
-        self.used.update(chosen)
-        return chosen
+        self.uses[chosen] += 1
+        return [self.cards[place] for place in chosen]
+
+
+def uniform(draw: random.Random, count: int) -> Any:
+    """`count` calls of `draw.random()`, at once: NumPy's legacy generator runs on the same Mersenne Twister."""
+    if count < 64:
+        return np.array([draw.random() for _ in range(count)])
+    version, state, spare = draw.getstate()
+    twin = np.random.RandomState()
+    twin.set_state(("MT19937", np.array(state[:-1], np.uint32), state[-1]))
+    drawn = twin.random_sample(count)
+    _, key, place, *_ = twin.get_state(legacy=True)
+    draw.setstate((version, (*map(int, key), int(place)), spare))
+    return drawn
 
 
 def write_cards(options: Options) -> str:
@@ -98,47 +151,91 @@ def write_cards(options: Options) -> str:
     from tqdm import tqdm
 
     rows = read_json(options.file("dataset.json"))
-    people = {e["id"]: e["persona"] for e in read_json(options.file("enhanced_persona.json"))}
-    results = read_json(options.file("clustering_results.json"))
-    cards = {card["file"]: card["keyword"] for card in read_json(options.file("cards.json"))["cards"]}
-    clusters = {int(number): names for number, names in results["clustered_files"].items() if names}
-    deck = Deck(cards, clusters, np.load(options.file("centroids.npy")), plausible(options.teacher))
+    people = preferring(options)
+    table = read_json(options.file("cards.json"))["cards"]
+    deck = deck_of(table, options)
     # Row by row through the personas in turn, so that no person gets what the others left over.
     order = sorted(range(len(rows)), key=lambda place: (place % options.samples_per_persona, place))
     for place in tqdm(order, desc="combinations", unit="row", leave=False):
-        row = rows[place]
-        if row["persona_id"] not in people:
-            raise UserError(
-                f"{options.file('dataset.json')}: row {row['id']}: no persona {row['persona_id']}; run step 4"
-            )
-        persona = people[row["persona_id"]]
-        draw = random.Random(f"cards|{options.seed}|{row['id']}")
-        shares = COUNTS.get(persona.get("selection_complexity", ""), COUNTS["moderate"])
-        count = draw.choices(list(shares), list(shares.values()))[0]
-        chosen = deck.deal(min(count, len(cards)), persona["preferred_category_types"], draw)
-        row["input"] = {**row["input"], "persona": persona, "AAC_card_combination": chosen}
-        row["key"] = sample_key(row["persona_id"], chosen, row["id"])
-        row["keywords"] = [cards[card] for card in chosen]
+        fill_row(rows[place], deck, people, options)
     write_json(options.file("dataset_with_cards.json"), rows, None)
+    write_json(options.file("coverage.json"), coverage(rows, deck, table))
+    uses = sorted(deck.uses.tolist())
     lengths = Counter(len(row["keywords"]) for row in rows)
-    by_cluster = Counter(deck.cluster_of[card] for card in deck.used.elements())
-    report = {
-        "rows_by_number_of_cards": {str(n): lengths[n] for n in sorted(lengths)},
-        "uses_by_cluster": {str(n): by_cluster[n] for n in sorted(clusters)},
-        "uses_by_card": {card: deck.used[card] for card in sorted(cards, key=lambda c: (deck.used[c], c))},
-    }
-    write_json(options.file("coverage.json"), report)
-    uses = sorted(deck.used[card] for card in cards)
+    if strangers := int(deck.alone.sum()):
+        log.warning(
+            "      %d of %d cards have words that the grammar's lexicon does not know: it deals them alone; a remote "
+            "teacher (--teacher) combines them too",
+            *(strangers, len(deck.cards)),
+        )
     return (
         f"{len(rows)} rows, a card stands in {uses[0]} to {uses[-1]} of them (median {uses[len(uses) // 2]}), "
         f"rows by number of cards {dict(sorted(lengths.items()))} -> dataset_with_cards.json, coverage.json"
     )
 
 
-def plausible(teacher: str) -> Fits:
-    """Whether a word may join the words chosen so far: what the grammar can say; a remote teacher takes anything."""
+def preferring(options: Options) -> dict[int, dict[str, Any]]:
+    """The personas of step 6 by id, as the file holds them."""
+    path = options.file("enhanced_persona.json")
+    return {entry["id"]: entry["persona"] for entry in read_personas(path)}
+
+
+def deck_of(table: Sequence[dict[str, Any]], options: Options) -> Deck:
+    """The cards of `cards.json` in the clusters of step 3, none dealt yet.
+
+    Raises:
+        UserError: the two files do not hold the same cards.
+    """
+    path = options.file("clustering_results.json")
+    keyword_of, clusters = {card["file"]: card["keyword"] for card in table}, read_clusters(path).files
+    if astray := {card for cards in clusters.values() for card in cards} ^ set(keyword_of):
+        raise UserError(f"{path}: {min(astray)} is not in both this file and cards.json; run steps 2 and 3 again")
+    return Deck(keyword_of, clusters, np.load(options.file("centroids.npy")), *plausible(options.teacher))
+
+
+def fill_row(
+    row: dict[str, Any], deck: Deck, people: dict[int, dict[str, Any]], options: Options, among: Any = None
+) -> None:
+    """Deal a row its cards, by its person's complexity and clusters and its own draw.
+
+    Raises:
+        UserError: the row's persona is not among the people.
+    """
+    if row["persona_id"] not in people:
+        raise UserError(f"{options.file('dataset.json')}: row {row['id']}: no persona {row['persona_id']}; run step 4")
+    person = Persona.parse(people[row["persona_id"]])
+    draw = random.Random(f"cards|{options.seed}|{row['id']}")
+    shares = COUNTS.get(person.selection_complexity, COUNTS["moderate"])
+    count = draw.choices(list(shares), list(shares.values()))[0]
+    chosen = deck.deal(min(count, len(deck.cards)), person.preferred_category_types, draw, among)
+    row["input"] = {**row["input"], "persona": people[row["persona_id"]], "AAC_card_combination": chosen}
+    row["key"] = sample_key(row["persona_id"], chosen, row["id"])
+    row["keywords"] = [deck.keyword_of[card] for card in chosen]
+
+
+def coverage(rows: Sequence[dict[str, Any]], deck: Deck, table: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How often each length, cluster and card occurs, and under which licences the cards stand, where labels say so."""
+    lengths = Counter(len(row["input"]["AAC_card_combination"]) for row in rows)
+    uses = dict(zip(deck.cards, deck.uses.tolist(), strict=True))
+    by_cluster: Counter[int] = Counter()
+    for card, count in uses.items():
+        by_cluster[deck.cluster_of[card]] += count
+    report: dict[str, Any] = {
+        "rows_by_number_of_cards": {str(n): lengths[n] for n in sorted(lengths)},
+        "uses_by_cluster": {str(n): by_cluster[n] for n in sorted(deck.clusters)},
+        "uses_by_card": {card: uses[card] for card in sorted(uses, key=lambda c: (uses[c], c))},
+    }
+    if any(card.get("licence") for card in table):
+        report["cards_by_licence"] = dict(Counter(card.get("licence") or "not stated" for card in table).most_common())
+    return report
+
+
+def plausible(teacher: str) -> tuple[Fits, Callable[[str], bool]]:
+    """Whether a word may join the words chosen so far, and whether it ever joins any: what the grammar can say; a
+    remote teacher takes anything."""
     if teacher != "grammar":
-        return lambda words, word: True
+        return lambda words, word: True, lambda word: True
+    from dataset.prepare.lexicon import lookup
     from dataset.prepare.teachers.grammar import next_cards
 
-    return lambda words, word: not words or bool(next_cards(words, [word]))
+    return lambda words, word: not words or bool(next_cards(words, [word])), lambda word: lookup(word) is not None
