@@ -36,6 +36,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--samples-per-persona", type=int, default=200, metavar="N", help="default: %(default)s")
     parser.add_argument("--clusters", type=int, default=64, metavar="K", help="at most (default: %(default)s)")
     parser.add_argument("--encoder", choices=("offline", "clip"), default="offline", help="default: %(default)s")
+    parser.add_argument("--clip-image", metavar="NAME", help="--encoder clip: picture tower, a folder or a hub name")
+    parser.add_argument("--clip-text", metavar="NAME", help="--encoder clip: its multilingual text tower")
+    parser.add_argument(
+        "--full-embeddings",
+        action="store_true",
+        help="step 2: every number in embeddings.json too, as the public format",
+    )
     parser.add_argument("--teacher", choices=("grammar",), default="grammar", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
     parser.add_argument("--start", type=int, default=0, metavar="N", help="step 8: first row (default 0)")
@@ -84,6 +91,8 @@ def main(argv: list[str] | None = None) -> int:
             samples_per_persona=args.samples_per_persona,
             seed=args.seed,
             encoder=args.encoder,
+            full_embeddings=args.full_embeddings,
+            **{name: getattr(args, name) for name in ("clip_image", "clip_text") if getattr(args, name)},
             clusters=args.clusters,
             teacher=args.teacher,
             labels=args.labels and args.labels.resolve(),

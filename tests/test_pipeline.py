@@ -251,6 +251,190 @@ def test_labels_bring_in_cards_without_a_keyword(home: Path, capsys: pytest.Capt
     assert "file and keyword" in capsys.readouterr().err
 
 
+def looks(images: Path) -> dict[str, str]:
+    """What step 1 says about each file of a folder, by the number it begins with; cards are empty."""
+    return {path.name.split("_")[0]: cards.examine(path).reason for path in cards.pictures_in(images)}
+
+
+def shape(mode: str = "RGB", size: tuple[int, int] = (48, 32)) -> Image.Image:
+    """Black in the upper left corner of white."""
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).rectangle((0, 0, 20, 12), fill="black")
+    return image.convert(mode)
+
+
+def test_a_card_looks_the_same_however_it_is_stored(tmp_path: Path) -> None:
+    """Alpha, palette, CMYK, the first frame of an animation and a turned photograph give the plain picture's row."""
+    plain = shape()
+    plain.save(tmp_path / "0_plain.png")
+    clear = plain.convert("RGBA")
+    clear.putdata([(0, 0, 0, 255) if pixel == (0, 0, 0) else (0, 0, 0, 0) for pixel in plain.getdata()])
+    clear.save(tmp_path / "1_alpha.png")
+    palette = plain.convert("P")
+    palette.save(tmp_path / "2_palette.png", transparency=palette.getpixel((40, 30)))
+    plain.convert("CMYK").save(tmp_path / "3_cmyk.jpg", quality=100, subsampling=0)
+    later = plain.transpose(Image.Transpose.ROTATE_180)
+    for name in ("4_gif.gif", "5_apng.png", "6_webp.webp"):
+        plain.save(tmp_path / name, save_all=True, append_images=[later], duration=100, **(
+            {"lossless": True} if name.endswith("webp") else {}))  # fmt: skip
+        assert cards.examine(tmp_path / name).animated
+    turned = plain.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # hold it a quarter turn clockwise
+    turned.save(tmp_path / "7_turned.png", exif=exif)
+    shape("LA").save(tmp_path / "8_la.png")
+    rows = embed.offline_images(sorted(tmp_path.iterdir()))
+    np.testing.assert_allclose(rows @ rows[0], 1, atol=2e-3)
+    assert not any(looks(tmp_path).values())
+    # Negative control: the turn and the later frame do matter.
+    turned.save(tmp_path / "7_turned.png")
+    later.save(tmp_path / "4_gif.gif")
+    assert (embed.offline_images([tmp_path / "7_turned.png", tmp_path / "4_gif.gif"]) @ rows[0] < 0.9).all()
+
+
+def test_bombs_folders_and_unreadable_names_are_rejected_by_name(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    images = home / "dataset/images"
+    for number, side in (("80", 6000), ("81", 12_000), ("82", 60_000)):
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+        (images / f"{number}_폭탄.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    (images / "83_폴더.png").mkdir()
+    draw_card(images / "84_두\n줄.png", 84)
+    draw_card(images / os.fsdecode(b"85_\xff\xfe.png"), 85)
+    draw_card(images / "2462_500.png", 86)
+    draw_card(images / "2463_500x500px.png", 87)
+    draw_card(images / "2464_.png", 88)
+    draw_card(images / "89_5살.png", 89)
+    assert prepare(home) == 0
+    found = read_json(home / "dataset/processed/cards.json")
+    reasons = {entry["file"].split("_")[0]: entry["reason"] for entry in found["rejected"]}
+    assert all("too many pixels" in reasons[number] for number in ("80", "81", "82"))
+    assert "control characters" in reasons["84"] and "wrong encoding" in reasons["85"]
+    assert "only a number ('500')" in reasons["2462"] and "--labels" in reasons["2462"]
+    assert "('500x500px')" in reasons["2463"] and "no keyword: name it" in reasons["2464"]
+    assert set(reasons) == {"80", "81", "82", "84", "85", "2462", "2463", "2464"}
+    assert "5살" in {card["keyword"] for card in found["cards"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("file,keyword\n2462.png,\n", "line 2: file and keyword must both be filled"),
+        ("file,keyword\n2462.png,사과\n2462.png,배\n", "line 3: 2462.png is listed twice"),
+        ("file,keyword\n2462.png,사과,배\n", "line 2: more fields than columns"),
+        ("", "the first line must name"),
+        ("2462.png,사과\n", "the first line must name"),
+    ],
+)
+def test_a_defective_labels_file_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], text: str, word: str
+) -> None:
+    table = home / "labels.csv"
+    table.write_text(text, encoding="utf-8")
+    assert prepare(home, "--labels", str(table), steps=["1"]) == 2 and word in capsys.readouterr().err
+    table.write_bytes("file,keyword\n2462.png,사과\n".encode("cp949"))
+    assert prepare(home, "--labels", str(table), steps=["1"]) == 2 and "UTF-8" in capsys.readouterr().err
+
+
+def test_licences_come_from_the_labels_into_the_reports(
+    home: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = home / "labels.csv"
+    lines = [f'"{n}_{word}.png","{word}","","CC BY-NC-SA 4.0, ARASAAC",x' for n, word in enumerate(WORDS[:3], start=1)]
+    text = "\r\n".join(["\ufefffile,keyword,synonyms,license,color", *lines, '99_없다.png,없다,"아무도,",MIT,'])
+    table.write_text(text, encoding="utf-8")
+    assert prepare(home, "--labels", str(table)) == 0
+    assert "columns that are not used: color" in caplog.text and "1 files are not in" in caplog.text
+    counted = {"not stated": 13, "CC BY-NC-SA 4.0, ARASAAC": 3}
+    assert read_json(home / "dataset/processed/coverage.json")["cards_by_licence"] == counted
+    capsys.readouterr()
+    data_prepare.main(["--workspace", str(home), "--check"])
+    assert "CC BY-NC-SA 4.0, ARASAAC: 3 cards" in capsys.readouterr().out
+
+
+def test_every_number_of_the_embeddings_in_the_public_shape(home: Path) -> None:
+    assert prepare(home, steps=["1", "2", "3"]) == 0
+    before = content(home)
+    assert prepare(home, "--full-embeddings", steps=["1", "2", "3"]) == 0
+    full = read_json(home / "dataset/processed/embeddings.json")
+    for kind in ("image_embeddings", "text_embeddings"):
+        rows = np.load(home / f"dataset/processed/{kind}.npy")
+        assert np.array_equal(np.array(full[kind], np.float32), rows) and len(full["filenames"]) == len(rows) == 16
+    changed = {name for name, data in content(home).items() if data != before[name]}
+    assert changed == {"embeddings.json", ".state.json"}
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A CLIP and a multilingual text tower of the real classes, with small random weights, saved as their makers do."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+    from transformers import (
+        BertTokenizer,
+        CLIPConfig,
+        CLIPModel,
+        CLIPProcessor,
+        CLIPTokenizer,
+        DistilBertConfig,
+        DistilBertModel,
+    )
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    home = tmp_path_factory.mktemp("towers")
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    clip = CLIPConfig(
+        text_config={**small, "vocab_size": 60, "max_position_embeddings": 77, "bos_token_id": 0, "eos_token_id": 1},
+        vision_config={**small, "image_size": 32, "patch_size": 8},
+        projection_dim=24,
+    )
+    CLIPModel(clip).save_pretrained(home / "clip")
+    letters = [chr(code) for code in range(97, 123)]
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    (home / "vocab.json").write_text(json.dumps({piece: place for place, piece in enumerate(pieces)}))
+    (home / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer(str(home / "vocab.json"), str(home / "merges.txt"))
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    CLIPProcessor(CLIPImageProcessorPil(**size), tokenizer).save_pretrained(home / "clip")
+    SentenceTransformer(modules=[Transformer(str(home / "clip"))]).save(str(home / "image"))
+    syllables = sorted({sign for word in WORDS for sign in word})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *syllables, *(f"##{sign}" for sign in syllables)]
+    bert = DistilBertConfig(vocab_size=len(vocabulary), dim=16, hidden_dim=32, n_layers=1, n_heads=2)
+    DistilBertModel(bert).save_pretrained(home / "bert")
+    for name, width, known in (("text", 24, None), ("narrow", 20, None), ("english", 24, 5)):
+        # `english` has no Hangul in its vocabulary: every Korean word is [UNK].
+        entries = {piece: place for place, piece in enumerate(vocabulary[:known])}
+        BertTokenizer(vocab=entries, do_lower_case=False, strip_accents=False).save_pretrained(home / "bert")
+        modules = [Transformer(str(home / "bert")), Pooling(16), Dense(16, width)]
+        SentenceTransformer(modules=modules).save(str(home / name))
+    return {name: home / name for name in ("image", "text", "narrow", "english")}
+
+
+@pytest.mark.slow
+def test_clip_runs_on_the_real_classes(home: Path, towers: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["--encoder", "clip", "--clip-image", str(towers["image"])]
+    assert prepare(home, *line, "--clip-text", str(towers["text"])) == 0
+    about = read_json(home / "dataset/processed/embeddings.json")
+    assert about["dimensions"] == 24 and str(towers["text"]) in about["encoder"]
+    for kind in ("image_embeddings", "text_embeddings"):
+        rows = np.load(home / f"dataset/processed/{kind}.npy")
+        assert rows.shape == (16, 24) and len(np.unique(rows.round(5), axis=0)) == 16
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert prepare(home, *line, "--clip-text", str(towers["narrow"])) == 2
+    assert "one space" in capsys.readouterr().err
+    assert prepare(home, *line, "--clip-text", str(towers["english"])) == 2
+    assert "cannot tell Korean words apart" in capsys.readouterr().err
+    assert prepare(home, *line, "--clip-text", str(home / "nowhere")) == 2
+    assert "--encoder offline" in capsys.readouterr().err
+
+
 def _png(image: Image.Image) -> bytes:
     import io
 

@@ -1,8 +1,8 @@
 """Step 2: a vector for every card's picture and for its keyword.
 
 `offline` needs no weights: pictures by layout, colour and edge directions; words by letters and by their category in
-the shipped lexicon. It is lexical, not semantic, and named so in the file. `clip` is CLIP ViT-B/32 with its
-multilingual text tower (Reimers & Gurevych 2020), since keywords are Korean.
+the shipped lexicon. It is lexical, not semantic, and named so in the file. `clip` is a sentence-transformers pair, by
+default CLIP ViT-B/32 with its multilingual text tower (Reimers & Gurevych 2020), since keywords are Korean.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 OFFLINE = "offline-lexical-1"
 CLIP_IMAGE = "sentence-transformers/clip-ViT-B-32"
 CLIP_TEXT = "sentence-transformers/clip-ViT-B-32-multilingual-v1"
-ENCODERS = ("offline", "clip")
 WIDTH = 256
 CHUNK = 256
+UNREADABLE = 0.05  # of the keywords, at most
 _CATEGORY_SHARE = 0.6  # two words of one category are then alike by 0.6: above the threshold of step 6
 
 
@@ -42,8 +42,8 @@ def embed_cards(options: Options) -> str:
     from tqdm import tqdm
 
     cards = read_json(options.file("cards.json"))["cards"]
-    name, images_of, words_of = encoder(options.encoder)
-    words = words_of([card["keyword"] for card in cards])
+    name, images_of, words_of = encoder(options)
+    words = read_words(name, words_of, [card["keyword"] for card in cards])
     partial = options.file(".image_embeddings.partial.npy")
     progress = options.file(".image_embeddings.progress.json")
     key = hashlib.sha256(json.dumps([name, [card["sha256"] for card in cards]]).encode()).hexdigest()
@@ -61,34 +61,84 @@ def embed_cards(options: Options) -> str:
     partial.replace(options.file("image_embeddings.npy"))
     progress.unlink(missing_ok=True)
     save_array(options.file("text_embeddings.npy"), words)
-    files = {"image_embeddings": "image_embeddings.npy", "text_embeddings": "text_embeddings.npy"}
-    about = {"encoder": name, "dimensions": words.shape[1], **files, "filenames": [card["file"] for card in cards]}
-    write_json(options.file("embeddings.json"), about)
+    write_index(options, name, [card["file"] for card in cards])
     return f"{len(cards)} cards x {words.shape[1]} numbers, pictures and words ({name}) -> embeddings.json, *.npy"
 
 
-def encoder(kind: str) -> tuple[str, Callable[[Sequence[Path]], Array], Callable[[Sequence[str]], Array]]:
+def read_words(name: str, words_of: Callable[[Sequence[str]], Array], keywords: list[str]) -> Array:
+    """The keywords' rows.
+
+    Raises:
+        UserError: the encoder gives many different words one row, as a tower without Hangul in its vocabulary does.
+    """
+    rows = words_of(keywords)
+    different = len(set(keywords))
+    told_apart = len(np.unique(rows.round(6), axis=0))
+    if told_apart < (1 - UNREADABLE) * different:
+        raise UserError(f"{name} cannot tell Korean words apart ({different} words, {told_apart} rows): give another")
+    return rows
+
+
+def write_index(options: Options, name: str, filenames: list[str]) -> None:
+    """Write `embeddings.json` beside the two arrays: which rows they hold, or with `full_embeddings` the rows too, as
+    the public format has them (about 6 kB a card)."""
+    files = {kind: f"{kind}.npy" for kind in ("image_embeddings", "text_embeddings")}
+    width = np.load(options.file(files["text_embeddings"]), mmap_mode="r").shape[1]
+    about = {"encoder": name, "dimensions": width}
+    if not options.full_embeddings:
+        write_json(options.file("embeddings.json"), {**about, **files, "filenames": filenames})
+        return
+    text = [json.dumps({**about, "filenames": filenames}, ensure_ascii=False)[:-1]]
+    for kind, file in files.items():
+        # Nine digits give back a float32 exactly.
+        rows = np.load(options.file(file), mmap_mode="r")
+        lines = (f"[{', '.join(f'{value:.9g}' for value in row.tolist())}]" for row in rows)
+        text.append(f',\n"{kind}": [\n' + ",\n".join(lines) + "\n]")
+    write_atomic(options.file("embeddings.json"), "".join([*text, "}\n"]).encode())
+
+
+def encoder(options: Options) -> tuple[str, Callable[[Sequence[Path]], Array], Callable[[Sequence[str]], Array]]:
     """The encoder's name, and what turns pictures and words into (N, D) rows of length 1.
 
     Raises:
-        UserError: the weights of `clip` are not to be had here.
+        UserError: the weights of `clip` are not to be had here, or its two towers do not share a space.
     """
-    if kind == "offline":
+    if options.encoder == "offline":
         return OFFLINE, offline_images, offline_words
+    pictures, texts = _tower(options.clip_image, "--clip-image"), _tower(options.clip_text, "--clip-text")
+
+    def images_of(paths: Sequence[Path]) -> Array:
+        return _rows(pictures, [open_card(path) for path in paths])
+
+    def words_of(words: Sequence[str]) -> Array:
+        return _rows(texts, list(words))
+
+    from PIL import Image
+
+    wide, narrow = (_rows(tower, [probe]).shape[1] for tower, probe in
+                    ((pictures, Image.new("RGB", (32, 32))), (texts, "물")))  # fmt: skip
+    if wide != narrow:
+        raise UserError(
+            f"--clip-text {options.clip_text} makes {narrow} numbers, --clip-image {options.clip_image} {wide}: "
+            "give two towers of one space"
+        )
+    return f"{options.clip_image} + {options.clip_text}", images_of, words_of
+
+
+def _tower(name: str, option: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        pictures, texts = SentenceTransformer(CLIP_IMAGE), SentenceTransformer(CLIP_TEXT)
-    except OSError as error:
-        raise UserError(f"--encoder clip: {CLIP_IMAGE} cannot be loaded ({error}); use --encoder offline") from None
+        return SentenceTransformer(name)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--encoder clip: {name} cannot be loaded ({first}); give a folder by {option}, or use --encoder offline"
+        ) from None
 
-    def images_of(paths: Sequence[Path]) -> Array:
-        return pictures.encode([open_card(path) for path in paths], normalize_embeddings=True).astype(np.float32)
 
-    def words_of(words: Sequence[str]) -> Array:
-        return texts.encode(list(words), normalize_embeddings=True).astype(np.float32)
-
-    return f"{CLIP_IMAGE} + {CLIP_TEXT}", images_of, words_of
+def _rows(tower: Any, items: list[Any]) -> Array:
+    return tower.encode(items, normalize_embeddings=True, show_progress_bar=False).astype(np.float32)
 
 
 def offline_images(paths: Sequence[Path]) -> Array:

@@ -64,7 +64,7 @@ def write_preferences(options: Options) -> str:
     entries = read_personas(options.personas)
     tags = read_json(options.file("cluster_tags.json"))
     places = [(int(number), tag) for number, words in tags.items() for tag in words]
-    name, _, words_of = encoder(options.encoder)
+    name, _, words_of = encoder(options)
     tag_vectors = words_of([tag for _, tag in places]) if places else None
     made = []
     for entry in entries:

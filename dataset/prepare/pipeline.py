@@ -33,6 +33,9 @@ class Options:
     samples_per_persona: int = 200
     seed: int = 42
     encoder: str = "offline"
+    clip_image: str = embed.CLIP_IMAGE
+    clip_text: str = embed.CLIP_TEXT
+    full_embeddings: bool = False
     clusters: int = 64
     teacher: str = "grammar"
     labels: Path | None = None
@@ -72,10 +75,11 @@ def _fetch_and_filter(options: Options) -> str:
 LEXICON = HERE / "lexicon.csv"
 TEACHERS = HERE / "teachers"
 EMBEDDINGS = ("embeddings.json", "image_embeddings.npy", "text_embeddings.npy")
+ENCODER = ("encoder", "clip_image", "clip_text")
 CLUSTERS = ("clustering_results.json", "centroids.npy")
 STEPS = (
     Step(1, "cards", _fetch_and_filter, ("images", "labels", BANNED_FILE), ("cards.json",)),
-    Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON), EMBEDDINGS, ("encoder",)),
+    Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON), EMBEDDINGS, (*ENCODER, "full_embeddings")),
     Step(3, "clusters", cluster.cluster_cards, EMBEDDINGS, (*CLUSTERS, "cluster_map.png"), ("clusters", "seed")),
     Step(4, "rows", personas.write_schema, ("personas",), ("dataset.json",), ("samples_per_persona",)),
     Step(
@@ -85,7 +89,7 @@ STEPS = (
         *(6, "preferences", personas.write_preferences),
         reads=("personas", "cluster_tags.json", LEXICON),
         writes=("enhanced_persona.json",),
-        settings=("encoder",),
+        settings=ENCODER,
     ),
     Step(
         *(7, "card combinations", sampling.write_cards),
@@ -185,7 +189,8 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     files = pictures_in(path) or [f for f in sorted(path.glob("*")) if f.suffix in (".py", ".json", ".csv")]
-    return hashlib.sha256("".join(f"{f.name}:{_digest(f)}\n" for f in files).encode()).hexdigest()
+    lines = "".join(f"{f.name}:{_digest(f)}\n" for f in files)
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()  # a name may be no UTF-8
 
 
 def _protect_edits(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -> None:
