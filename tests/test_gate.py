@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dataset.prepare.gate import check, comparable, polarity_kept
 from dataset.prepare.korean import analyse, join
 from dataset.prepare.lexicon import load_lexicon
 from dataset.prepare.records import Context, Persona
 from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
-from train.utils.gate import check, comparable, polarity_kept
 
 NEGATIVE = {"안", "못", "싫다", "없다", "모르다", "아니요", "하지 마세요", "그게 아니에요", "그만", "끝"}
 PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"

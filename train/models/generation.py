@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dataset.prepare import gate
 from dataset.prepare.records import Context, Persona, UserError
 from train.data.dataset import Batch, Row, collate
 from train.models import backbones
 from train.models.conditioning import NO_STYLE, STYLES
-from train.utils import gate
 
 if TYPE_CHECKING:
     from train.models.aac_multimodal_model import AACMultimodalModel

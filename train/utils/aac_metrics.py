@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from dataset.prepare.gate import polarity_kept
 from dataset.prepare.korean import (
     analyse,
     card_lemmas,
@@ -24,7 +25,6 @@ from dataset.prepare.korean import (
 )
 from dataset.prepare.records import Persona, Sample
 from dataset.prepare.register import levels
-from train.utils.gate import polarity_kept
 
 LEVELS = ("반말", "해요체", "합쇼체")
 FRAGMENT = "조각"
@@ -109,10 +109,8 @@ def level_recalls(three: Sequence[str], references: Sequence[str]) -> list[int]:
 
 
 def voice(text: str, sample: Sample, person: str = "first") -> float:
-    """1 if the person speaks for themselves (`person="third"` inverts it)."""
-    if not text:
-        return 0.0
-    return float(seen_from_outside(text, sample.keywords) == (person == "third"))
+    """1 if the person speaks for themselves, not somebody about them or about cards (`person="third"` inverts it)."""
+    return float(bool(text) and seen_from_outside(text, sample.keywords) == (person == "third"))
 
 
 def interest(three: Sequence[str], sample: Sample) -> float:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from dataset.prepare.gate import comparable
 from dataset.prepare.korean import analyse, covers, speech_level
 from dataset.prepare.records import INTERPRETATIONS, Sample, UserError, nfc
 from train.utils import aac_metrics, text_metrics
-from train.utils.gate import comparable
 
 
 @dataclass

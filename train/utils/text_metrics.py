@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from dataset.prepare.gate import comparable
 from dataset.prepare.korean import tokens
 from dataset.prepare.records import nfc
-from train.utils.gate import comparable
 
 BLEU_COUNTS = 10  # candidate length, reference length, 4 matches, 4 totals
 CHRF_COUNTS = 18  # for each order 1..6: candidate's, reference's and common n-grams

@@ -1,4 +1,5 @@
-"""The gate that every candidate passes before a user sees it: no model, only what the sentence says.
+"""The gate that every candidate passes before a user sees it, and every sentence of a remote teacher before it is
+kept: no model, only what the sentence says.
 
 Reasons, in the order in which they are given:
 `empty`, `control_text` (tokens or mark-up), `not_hangul`, `card_missing`, `polarity_flipped`, `person_added`,
