@@ -65,7 +65,8 @@ class OtherCore(Qwen2Model):
         cache = past_key_values or (DynamicCache(config=self.config) if use_cache else None)
         hidden, rotary = inputs_embeds, self.rotary_emb(inputs_embeds, position_ids)
         for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, attention_mask=attention_mask, past_key_values=cache, position_embeddings=rotary)
+            given = {"attention_mask": attention_mask, "past_key_values": cache, "position_embeddings": rotary}
+            hidden = layer(hidden, **given, **kwargs)
             hidden = after_layer(index, hidden) if after_layer else hidden
         return BaseModelOutputWithPast(last_hidden_state=self.norm(hidden), past_key_values=cache)
 

@@ -42,12 +42,14 @@ def rows(model: Any) -> list[Row]:
     return made
 
 
-def losses(model: Any, some: list[Row], drop: bool = False) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Loss sums and gradients of a batch."""
+def losses(
+    model: Any, some: list[Row], drop: bool = False, **changed: Any
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Loss sums and gradients of a batch, some of its fields `changed`."""
     features, sizes = encode_pictures(model, pictures())
     features = [feature.clone() for feature in features]
     clusters = model.picture_clusters(features)
-    batch = collate(some, model.encoder, clusters, [drop] * len(some))
+    batch = replace(collate(some, model.encoder, clusters, [drop] * len(some)), **changed)
     sums = model(batch, [features[i] for i in batch.pictures], [sizes[i] for i in batch.pictures])
     model.zero_grad()
     (sums["language"] + sums["style"]).backward()
@@ -77,9 +79,20 @@ def test_answers_that_see_each_other_would_differ(model: Any, monkeypatch: pytes
     import train.models.aac_multimodal_model as module
 
     right, _ = losses(model, rows(model))
-    monkeypatch.setattr(module, "row_mask", lambda s: torch.ones(s.shape[1], s.shape[1]).tril().bool()[None, None])
+    monkeypatch.setattr(
+        module, "row_mask", lambda s, prefix: torch.ones(s.shape[1], s.shape[1]).tril().bool()[None, None, prefix:]
+    )
     wrong, _ = losses(model, rows(model))
     assert abs(float(right[0] - wrong[0])) > 1e-3
+
+
+def test_prefix_without_a_mask_equals_the_masked_row(model: Any) -> None:
+    """The split into an unmasked prompt and masked answers is exact."""
+    batch_rows = rows(model)
+    split, split_grads = losses(model, batch_rows)
+    masked, masked_grads = losses(model, batch_rows, prefix=0)
+    assert torch.allclose(split, masked, rtol=1e-5)
+    assert difference(split_grads, masked_grads) < 1e-5
 
 
 def test_batch_equals_rows_one_by_one(model: Any) -> None:

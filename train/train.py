@@ -90,6 +90,7 @@ class Trainer:
         import torch
         from accelerate import Accelerator
 
+        from dataset.prepare.records import nfc
         from train.data.dataset import find_pictures
         from train.data.features import CardFeatures, open_picture
         from train.models.aac_multimodal_model import AACMultimodalModel
@@ -103,7 +104,8 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=half, cpu=not on_gpu)
         torch.manual_seed(config["seed"])
         splits = load_data(config, root)
-        pictures = find_pictures([s for rows in splits.values() for s in rows], at_root(config["images_folder"], root))
+        samples = [sample for rows in splits.values() for sample in rows]
+        pictures = find_pictures(samples, at_root(config["images_folder"], root))
         state = checkpoint.load(resume) if resume else None
         if state:
             log.info("Resuming from %s (update %d)", resume, state["progress"]["step"])
@@ -114,10 +116,12 @@ class Trainer:
             if config["backbone"] and config["vision_pretrain_steps"]:
                 from train.models.vision_pretraining import pretrain_tower
 
-                log.info("Stage 1, vision: the tower learns to tell %d cards apart", len(pictures))
+                log.info("Stage 1, vision: the tower learns to name %d cards", len(pictures))
                 images = [open_picture(path) for path in pictures]
-                share = pretrain_tower(self.model, images, config["vision_pretrain_steps"], config["seed"])
-                log.info("The tower recognises %.1f %% of the cards", 100 * share)
+                word_of = {card: word for s in samples for card, word in zip(s.cards, s.keywords, strict=True)}
+                names = [word_of[nfc(path.name)] for path in pictures]
+                share = pretrain_tower(self.model, images, names, config["vision_pretrain_steps"], config["seed"])
+                log.info("The tower names %.1f %% of the cards", 100 * share)
         self.model.to(self.accelerator.device)
         self.features = CardFeatures(self.model, pictures, at_root(config["processed_data"], root).parent / "features")
         if not state:

@@ -61,6 +61,7 @@ class Batch:
     pictures: list[int]
     conditions: Conditions
     records: list[int]
+    prefix: int  # positions that every row spends on its prompt
 
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields_of(self)}
@@ -131,6 +132,7 @@ def collate(
         pictures=distinct,
         conditions=conditions(rows, encoder, clusters),
         records=[row.record for row in rows],
+        prefix=min(len(row.prompt) for row in rows),
     )
 
 

@@ -15,6 +15,7 @@ from dataset.prepare.records import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.data.dataset import IGNORE, Batch
 from train.models import backbones
+from train.models.attention import row_mask
 from train.models.conditioning import ContextAttention, InterpretationStyle, PersonaEmbedding, nearest_cluster
 from train.models.prompt import PromptEncoder
 from train.utils import checkpoint
@@ -87,9 +88,13 @@ class AACMultimodalModel(nn.Module):
     def hidden_states(self, batch: Batch, embeds: Tensor, **kwargs: Any) -> Any:
         """The backbone's output for whole rows, each answer blind to its siblings."""
         memory = self.memory(batch)
+        device = embeds.device.type
+        if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
+            embeds = embeds.to(torch.get_autocast_dtype(device))
         return self.backbone.model(
             inputs_embeds=embeds,
-            attention_mask=row_mask(batch.segments),
+            attention_mask=row_mask(batch.segments, batch.prefix),
+            prefix=batch.prefix,
             position_ids=batch.position_ids,
             after_layer=lambda layer, hidden: self.context.attend(layer, hidden, memory),
             **kwargs,
@@ -235,15 +240,3 @@ class AACMultimodalModel(nn.Module):
                 f"{where}: tensors do not fit ({len(lost)} missing, {len(unexpected)} unknown); retrain or upgrade"
             )
         return model.to(device).eval()
-
-
-def row_mask(segments: Tensor) -> Tensor:
-    """Who sees whom in `[prompt | answers]` rows: (B, 1, L, L), True where position j is visible from i.
-
-    The past of the prompt and of one's own answer; padding sees itself alone, so that no row of scores is empty.
-    """
-    length = segments.shape[1]
-    query, key = segments[:, :, None], segments[:, None, :]
-    causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
-    own = torch.eye(length, dtype=torch.bool, device=segments.device)
-    return ((causal & (key >= 0) & ((key == 0) | (key == query))) | own)[:, None]

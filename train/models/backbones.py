@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dataset.prepare.records import UserError
+from train.models.attention import SHARED_PREFIX
 from train.models.lora import add_lora, four_bits, without_lora
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Core(Protocol):
         self,
         *,
         inputs_embeds: Tensor,  # (B, L, D)
-        attention_mask: Tensor,  # (B, 1, L, cached + L) bool, True where a position may be seen
+        attention_mask: Tensor,  # (B, 1, L - prefix, cached + L) bool, True where a position may be seen
+        prefix: int = 0,  # so many first positions are plainly causal: handed on to the layers' attention
         position_ids: Tensor,  # (B, L); may restart within a row
         past_key_values: Any = None,
         use_cache: bool = False,
@@ -109,6 +111,7 @@ def build(
             model.model.embed_tokens.weight.mul_(SCRATCH_EMBEDDING_STD / shape.initializer_range)
         model.model.vision_embed_tokens.img_processor.requires_grad_(False)
         model.base = {"id": "from scratch", "digest": ""}
+        model.set_attn_implementation(SHARED_PREFIX)
         return model, tokenizer
     from tokenizers import Tokenizer
 
@@ -116,8 +119,7 @@ def build(
     on_gpu = config["device"].startswith("cuda")
     half = torch.bfloat16 if config["use_bf16"] else torch.float16 if config["use_fp16"] else torch.float32
     dtype = dtype or (half if on_gpu else torch.float32)
-    # Rows of a prompt with three answers need a mask, which flash attention does not take.
-    loading: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa"}
+    loading: dict[str, Any] = {"dtype": dtype, "attn_implementation": SHARED_PREFIX}
     if config["load_in_4bit"] and on_gpu:
         loading |= {"quantization_config": four_bits(dtype), "device_map": {"": config["device"]}}
     elif config["load_in_4bit"]:

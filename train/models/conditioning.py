@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset.prepare.records import Persona
+from train.models.attention import attend
 
 # Position 0 of each vocabulary is "unknown".
 PERSONA_VOCABULARIES: dict[str, tuple[str, ...]] = {
@@ -121,7 +122,9 @@ class ContextAttention(nn.Module):
         weights = [1.0, 1.0, 1.0, 1.0]
         if len(centroids):
             for kind, clusters in enumerate((c.card_clusters, c.preferred_clusters)):
-                vectors = self.cluster(centroids[clusters.clamp(0, len(centroids) - 1)]) + self.cluster_kind.weight[kind]
+                vectors = (
+                    self.cluster(centroids[clusters.clamp(0, len(centroids) - 1)]) + self.cluster_kind.weight[kind]
+                )
                 entries.append(vectors)
                 exists.append((clusters >= 0) & (clusters < len(centroids)))
                 weights.append(self.cluster_weight)
@@ -151,7 +154,7 @@ class _CrossAttention(nn.Module):
 
         query = heads(self.query(self.norm(hidden.to(self.norm.weight.dtype))))
         key, value = (heads(x) for x in self.key_value(entries).chunk(2, dim=-1))
-        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=exists[:, None, None])
+        read = attend(query, key, value, exists[:, None, None])
         return torch.tanh(self.gate) * self.out(read.transpose(1, 2).flatten(2))
 
 

@@ -18,6 +18,7 @@ from dataset.prepare import gate
 from dataset.prepare.records import Context, Persona, UserError
 from train.data.dataset import Batch, Row, collate
 from train.models import backbones
+from train.models.attention import row_mask
 from train.models.conditioning import NO_STYLE, STYLES
 
 if TYPE_CHECKING:
@@ -225,8 +226,6 @@ class _Prefilled:
             [self.batch.position_ids.repeat_interleave(STYLES, 0), self.lengths[:, None] + steps], dim=1
         )
         segments = torch.cat([self.visible.long() - 1, self.visible.new_zeros(answers.shape[:2]).long() + 1], dim=1)
-        from train.models.aac_multimodal_model import row_mask
-
         return self.core(
             inputs_embeds=torch.cat([prompt, answers], dim=1),
             attention_mask=row_mask(segments),
