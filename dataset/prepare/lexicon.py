@@ -28,6 +28,7 @@ def load_lexicon() -> list[Card]:
     return list(_by_keyword().values())
 
 
+@lru_cache(maxsize=65_536)
 def lookup(keyword: str) -> Card | None:
     """The card of a keyword, or None for a word of the user's own."""
     return _by_keyword().get(nfc(keyword))
