@@ -10,11 +10,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataset.prepare.records import UserError
 
+if TYPE_CHECKING:
+    from dataset.prepare.pipeline import Options
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 ROOT = Path(__file__).resolve().parent
@@ -43,7 +48,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="step 2: every number in embeddings.json too, as the public format",
     )
-    parser.add_argument("--teacher", choices=("grammar",), default="grammar", help="default: %(default)s")
+    parser.add_argument("--teacher", choices=("grammar", "openai"), default="grammar", help="default: %(default)s")
+    parser.add_argument("--voice", choices=("first", "third"), default="first", help="of --teacher openai")
+    parser.add_argument(
+        "--send-personas",
+        nargs="+",
+        metavar="FIELD",
+        help="fields of your own personas that --teacher openai may be told (default: none; of the shipped, synthetic "
+        "ones what shapes a sentence)",
+    )
+    parser.add_argument("--forget", type=int, metavar="PERSONA_ID", help="remove a person from everything made so far")
     parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
     parser.add_argument("--start", type=int, default=0, metavar="N", help="step 8: first row (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="step 8: that many rows only")
@@ -52,6 +66,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="--check: count tokens with this tokenizer.json")
     args = parser.parse_args(argv)
+    if args.forget is not None and args.dry_run:
+        parser.error("--forget has no --dry-run: it names each file that it changes")
     for name, least in (("samples_per_persona", 1), ("clusters", 1), ("start", 0), ("limit", 1)):
         value = getattr(args, name)
         if value is not None and value < least:
@@ -73,32 +89,66 @@ def check_data(args: argparse.Namespace) -> int:
     return check(path, images, args.tokenizer)
 
 
+def options_of(args: argparse.Namespace) -> Options:
+    """What the command line settles.
+
+    Raises:
+        UserError: the remote teacher has no model or key, or flags contradict each other.
+    """
+    from dataset.prepare.pipeline import Options
+    from dataset.prepare.teachers.ask import PERSONA_FIELDS
+    from dataset.prepare.teachers.openai_settings import Settings
+
+    home = args.workspace.resolve() / "dataset"
+    personas = args.personas or (home / "persona.json" if (home / "persona.json").exists() else None)
+    if unknown := set(args.send_personas or ()) - set(PERSONA_FIELDS):
+        raise UserError(f"--send-personas: no field {sorted(unknown)[0]!r}; known: {', '.join(PERSONA_FIELDS)}")
+    if args.voice == "third" and args.teacher == "grammar":
+        raise UserError("--voice third: the grammar speaks in the first person; use --teacher openai")
+    asks = args.teacher == "openai" and 8 in args.steps and args.forget is None
+    remote = Settings.load(home.parent / ".env", args.voice, need_key=not args.dry_run) if asks else None
+    return Options(
+        home=home,
+        images=(args.images or home / "images").resolve(),
+        output=(args.output or home / "processed").resolve(),
+        personas=(personas or ROOT / "dataset/persona.json").resolve(),
+        samples_per_persona=args.samples_per_persona,
+        seed=args.seed,
+        encoder=args.encoder,
+        full_embeddings=args.full_embeddings,
+        **{name: getattr(args, name) for name in ("clip_image", "clip_text") if getattr(args, name)},
+        clusters=args.clusters,
+        teacher=args.teacher,
+        labels=args.labels and args.labels.resolve(),
+        start=args.start,
+        limit=args.limit,
+        remote=remote,
+        send_personas=None if args.send_personas is None else tuple(args.send_personas),
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C."""
+    """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C, 143 SIGTERM."""
     args = parse_args(argv)
+    terminated = threading.Event()
+
+    def as_ctrl_c(*_: object) -> None:
+        terminated.set()
+        signal.raise_signal(signal.SIGINT)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, as_ctrl_c)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         if args.check is not None:
             return check_data(args)
-        from dataset.prepare.pipeline import Options, run_steps
+        from dataset.prepare.pipeline import run_steps
 
-        home = args.workspace.resolve() / "dataset"
-        personas = args.personas or (home / "persona.json" if (home / "persona.json").exists() else None)
-        options = Options(
-            images=(args.images or home / "images").resolve(),
-            output=(args.output or home / "processed").resolve(),
-            personas=(personas or ROOT / "dataset/persona.json").resolve(),
-            samples_per_persona=args.samples_per_persona,
-            seed=args.seed,
-            encoder=args.encoder,
-            full_embeddings=args.full_embeddings,
-            **{name: getattr(args, name) for name in ("clip_image", "clip_text") if getattr(args, name)},
-            clusters=args.clusters,
-            teacher=args.teacher,
-            labels=args.labels and args.labels.resolve(),
-            start=args.start,
-            limit=args.limit,
-        )
+        options = options_of(args)
+        if args.forget is not None:
+            from dataset.prepare.forget import forget
+
+            return forget(args.forget, options)
         run_steps(sorted(set(args.steps)), options, args.overwrite, args.dry_run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -108,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("stopped; what is done stays done: run the same command again to go on", file=sys.stderr)
-        return 130
+        return 143 if terminated.is_set() else 130
     return 0
 
 

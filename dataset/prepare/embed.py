@@ -192,14 +192,19 @@ def _unit(row: Any) -> Any:
     return row / max(float(np.linalg.norm(row)), 1e-12)
 
 
+def card_file(path: Path) -> Path:
+    """The file of a card whose name may be composed, or as macOS wrote it (NFD)."""
+    decomposed = path.with_name(unicodedata.normalize("NFD", path.name))
+    return path if path.exists() or not decomposed.exists() else decomposed
+
+
 def open_card(path: Path) -> Any:
-    """A card's picture, RGB on white; its name may be composed or as macOS wrote it (NFD)."""
+    """A card's picture, RGB on white."""
     from PIL import Image
 
     from dataset.prepare.cards import on_white
 
-    decomposed = path.with_name(unicodedata.normalize("NFD", path.name))
-    with Image.open(path if path.exists() or not decomposed.exists() else decomposed) as image:
+    with Image.open(card_file(path)) as image:
         return on_white(image)
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataset.prepare import cards, cluster, embed, personas, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
 from dataset.prepare.records import UserError, read_json, write_json
+
+if TYPE_CHECKING:
+    from dataset.prepare.teachers.openai_settings import Settings
 
 log = logging.getLogger("aac")
 HERE = Path(__file__).parent
@@ -27,6 +31,7 @@ HERE = Path(__file__).parent
 class Options:
     """What the command line settles; paths are absolute."""
 
+    home: Path  # the workspace's dataset/
     images: Path
     output: Path
     personas: Path
@@ -41,9 +46,26 @@ class Options:
     labels: Path | None = None
     start: int = 0
     limit: int | None = None
+    remote: Settings | None = None
+    send_personas: tuple[str, ...] | None = None
 
     def file(self, name: str) -> Path:
         return self.output / name
+
+    @property
+    def corrections(self) -> Path:
+        """What people put right by hand."""
+        return self.home / "corrections.jsonl"
+
+    @property
+    def journal(self) -> Path:
+        """What a paid teacher answered."""
+        return self.home / "teacher_journal.jsonl"
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """Whom a remote teacher asks, and in which voice."""
+        return (self.remote.model, self.remote.voice) if self.remote else ("", "first")
 
 
 @dataclass(frozen=True)
@@ -99,9 +121,9 @@ STEPS = (
     ),
     Step(
         *(8, "interpretations", teach.write_interpretations),
-        reads=("dataset_with_cards.json", LEXICON, TEACHERS, HERE / "register.json"),
+        reads=("dataset_with_cards.json", "corrections", LEXICON, TEACHERS, HERE / "register.json"),
         writes=("dataset_completed.json",),
-        settings=("seed", "teacher", "start", "limit"),
+        settings=("seed", "teacher", "start", "limit", "asked", "send_personas"),
     ),
 )
 
@@ -125,6 +147,8 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
             reads = ", ".join(path.name for name in step.reads if (path := _path(name, options)))
             print(f"[{step.number}/8] {step.title}: {f'would run: {why}' if why else 'nothing to do'}")
             print(f"      reads {reads}\n      writes {', '.join(step.writes)}")
+            if step.number == 8 and why:
+                _print_cost(options, bool(pending))
             continue
         why = _why(step, options, known, overwrite)
         if not why:
@@ -139,9 +163,51 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
         made = step.run(options)
         # The inputs are read again: step 1 may have drawn the cards itself.
         written = {name: _digest(options.file(name)) for name in step.writes}
-        state[str(step.number)] = {"inputs": _inputs(step, options), "outputs": written}
+        used = {name: getattr(options, name) for name in step.settings}
+        state[str(step.number)] = {"inputs": _inputs(step, options), "outputs": written, "settings": used}
         write_json(state_file, state)
         log.info("      %s", made)
+
+
+@contextmanager
+def keep_in_step(options: Options) -> Iterator[None]:
+    """What changes inside is meant: steps that were up to date stay so, and nothing counts as edited by hand.
+
+    The settings are those of each step's last run, whatever the command line says now.
+    """
+    state_file = options.file(".state.json")
+    state = read_json(state_file) if state_file.exists() else {}
+    finished = [(step, state[str(step.number)]) for step in STEPS if "settings" in state.get(str(step.number), {})]
+    current = [step.number for step, known in finished if _is_current(step, options, known)]
+    unedited = {
+        name
+        for _, known in finished
+        for name, digest in known["outputs"].items()
+        if options.file(name).exists() and _digest(options.file(name)) == digest
+    }
+    yield
+    for step, known in finished:
+        if step.number in current:
+            known["inputs"] = _inputs(step, options, known["settings"])
+        known["outputs"] |= {name: _digest(options.file(name)) for name in step.writes if name in unedited}
+    if finished:
+        write_json(state_file, state)
+
+
+def _is_current(step: Step, options: Options, known: dict[str, Any]) -> bool:
+    try:
+        return bool(_inputs(step, options, known["settings"]) == known["inputs"])
+    except UserError:  # an input is gone
+        return False
+
+
+def _print_cost(options: Options, pending: bool) -> None:
+    if pending or not options.file("dataset_with_cards.json").exists():
+        if options.remote:
+            print("      costs: known once step 7 has run")
+        return
+    for line in teach.estimate(options):
+        print(f"      {line}")
 
 
 def _why(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -> str:
@@ -156,14 +222,15 @@ def _why(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -
     return "" if known["inputs"] == _inputs(step, options) else "its inputs changed"
 
 
-def _inputs(step: Step, options: Options) -> str:
-    """A digest over what a step reads: file contents and settings.
+def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None) -> str:
+    """A digest over what a step reads: file contents and settings (the options' own unless given).
 
     Raises:
         UserError: a file is not there.
     """
     made_by = {name: other for other in STEPS for name in other.writes}
-    digest = hashlib.sha256(json.dumps({name: getattr(options, name) for name in step.settings}).encode())
+    used = settings or {name: getattr(options, name) for name in step.settings}
+    digest = hashlib.sha256(json.dumps(used).encode())
     for name in step.reads:
         path = _path(name, options)
         if path is None:
@@ -180,6 +247,8 @@ def _inputs(step: Step, options: Options) -> str:
 def _path(name: str | Path, options: Options) -> Path | None:
     if isinstance(name, Path):
         return name
+    if name == "corrections":  # most have none
+        return options.corrections if options.corrections.exists() else None
     return getattr(options, name) if name in ("images", "personas", "labels") else options.file(name)
 
 
@@ -193,6 +262,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()  # a name may be no UTF-8
 
 
+_LASTING = "; sentences that shall outlive every run belong into dataset/corrections.jsonl, by their row's key"
+
+
 def _protect_edits(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -> None:
     """A file that was edited since it was written is never lost: refused, or kept aside with `overwrite`."""
     for name, digest in known.get("outputs", {}).items():
@@ -202,7 +274,7 @@ def _protect_edits(step: Step, options: Options, known: dict[str, Any], overwrit
         if not overwrite:
             raise UserError(
                 f"{path}: changed since step {step.number} wrote it, and its inputs changed too; add --overwrite to "
-                f"make it anew: the edited file is then kept beside the new one"
+                f"make it anew: the edited file is then kept beside the new one{_LASTING if step.number == 8 else ''}"
             )
         aside = path.with_name(f"{path.stem}.edited{path.suffix}")
         count = 1

@@ -1,0 +1,269 @@
+"""A remote teacher: any endpoint that speaks OpenAI's chat completions.
+
+`interpret` answers every request from the journal where it can, asks the rest with bounded concurrency, and repeats
+what 429, 5xx and time-outs broke. Whatever kills the process, nothing that was answered is asked again.
+
+    teacher = OpenAITeacher(Settings.load(env_file), Journal(path, write=True))
+    print(teacher.estimate(asks))
+    answers = teacher.interpret(asks)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataset.prepare.journal import Journal
+from dataset.prepare.records import Context, UserError
+from dataset.prepare.teachers.ask import Ask, Turn, answer_format, data_url, messages, picture_digest, prompt_key
+from dataset.prepare.teachers.openai_settings import Settings
+from dataset.prepare.teachers.quality import TOLERATED, explain, parse, problems
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+log = logging.getLogger("aac")
+LONGEST_PAUSE = 60.0  # seconds between two tries
+# Rules of thumb until the journal holds answers of the model: tokens a sign of Korean, a picture at low detail, an
+# answer.
+TOKENS_A_SIGN, TOKENS_A_PICTURE, TOKENS_AN_ANSWER = 0.8, 85, 160
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Three sentences and their situation; rejected where `reasons` stand: (sentence from 1, or 0 for all, code)."""
+
+    sentences: list[str]
+    context: Context
+    reasons: tuple[tuple[int, str], ...] = ()
+    tolerated: int = 0  # sentences that do not seem to say every card
+    asked: int = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What `interpret` would send. Bad answers and failures come on top."""
+
+    requests: int
+    known: int
+    prompt_tokens: int
+    completion_tokens: int
+    basis: str
+    uses: Counter[str]
+
+    def __str__(self) -> str:
+        text = f"{self.known} of {self.known + self.requests} answers are known already; {self.requests} requests"
+        if not self.requests:
+            return text
+        counts = sorted(self.uses.values())
+        most = ", ".join(f"{card} {count}" for card, count in self.uses.most_common(3))
+        return (
+            f"{text}, about {self.prompt_tokens} prompt + {self.completion_tokens} completion tokens ({self.basis}; "
+            f"answers that are asked again come on top); "
+            f"{len(counts)} cards are sent {self.uses.total()} times, one {counts[0]} to {counts[-1]} times, median "
+            f"{counts[len(counts) // 2]} (most: {most})"
+        )
+
+
+class OpenAITeacher:
+    """Asks an endpoint, through a journal that is open for writing (`estimate` needs it open for reading only)."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.settings = settings
+        self.journal = journal
+        self._answered = 0  # in this run
+
+    def estimate(self, asks: Sequence[Ask]) -> Estimate:
+        """What these requests would cost; nothing is sent."""
+        pending: dict[str, Ask] = {}
+        known = 0
+        for ask in asks:
+            key, _, answer = self._replay(ask)
+            known += answer is not None
+            if answer is None:
+                pending.setdefault(key, ask)
+        known += len(asks) - known - len(pending)  # the same request twice is sent once
+        prompt, completion, count = self.journal.mean_cost(self.settings.model)
+        basis = f"mean of {count} answers in the journal"
+        total = prompt * len(pending)
+        if not count:
+            basis, completion = "a rule of thumb: this model has not answered yet", TOKENS_AN_ANSWER
+            total = sum(map(self._rough_tokens, pending.values()))
+        uses = Counter(path.name for ask in pending.values() for path in ask.pictures)
+        return Estimate(len(pending), known, round(total), round(completion * len(pending)), basis, uses)
+
+    def interpret(self, asks: Sequence[Ask]) -> list[Answer]:
+        """The answers, in the order of the requests; the same request twice is asked once.
+
+        Raises:
+            UserError: the key, the model or the address is refused; nothing can be answered until it is mended.
+            ConnectionError: the teacher does not answer any more. What was answered stays in the journal.
+        """
+        distinct: dict[str, list[int]] = {}
+        for place, ask in enumerate(asks):
+            distinct.setdefault(self._replay(ask, first_only=True)[0], []).append(place)
+        answers = asyncio.run(self._all([asks[places[0]] for places in distinct.values()]))
+        by_place = {i: a for places, a in zip(distinct.values(), answers, strict=True) for i in places}
+        return [by_place[place] for place in range(len(asks))]
+
+    async def _all(self, asks: Sequence[Ask]) -> list[Answer]:
+        from openai import AsyncOpenAI
+        from tqdm import tqdm
+
+        for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # their debug lines hold whole requests
+        answers: dict[int, Answer] = {}
+        waiting = iter(enumerate(asks))
+        settings = self.settings
+        client = AsyncOpenAI(api_key=settings.key, base_url=settings.base_url, timeout=settings.timeout, max_retries=0)
+        async with client:
+            with tqdm(total=len(asks), desc="teacher", unit="answer", leave=False) as bar:
+                work = [self._work(client, waiting, answers, bar) for _ in range(settings.concurrency)]
+                tasks = [asyncio.create_task(one) for one in work]
+                try:
+                    await asyncio.gather(*tasks)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+        return [answers[place] for place in range(len(asks))]
+
+    async def _work(
+        self, client: AsyncOpenAI, waiting: Iterator[tuple[int, Ask]], answers: dict[int, Answer], bar: Any
+    ) -> None:
+        for place, ask in waiting:
+            while True:
+                key, turns, answer = self._replay(ask)
+                if answer is not None:
+                    answers[place] = answer
+                    break
+                try:
+                    await self._send(client, key, ask, turns)
+                except _NotThis:
+                    answers[place] = Answer([], ask.context or Context(), ((0, "refused"),), asked=len(turns) + 1)
+                    break
+            bar.update()
+
+    def _replay(self, ask: Ask, first_only: bool = False) -> tuple[str, list[Turn], Answer | None]:
+        """Follow a request through the journal.
+
+        Returns:
+            The key of its next prompt, the turns before that, and the answer where the journal holds the last word.
+        """
+        settings, turns = self.settings, list[Turn]()
+        while True:
+            chat = messages(ask, settings.voice, turns, picture_digest)
+            key = prompt_key(settings.model, settings.temperature, chat)
+            content = None if first_only else self.journal.answer_to(key)
+            if content is None:
+                return key, turns, None
+            answer = self._judged(content, ask, len(turns) + 1)
+            if not answer.reasons or answer.asked == settings.rounds:
+                return key, turns, answer
+            turns.append(Turn(content, explain(answer.reasons)))
+
+    def _rough_tokens(self, ask: Ask) -> float:
+        signs, pictures = 0, 0
+        for message in messages(ask, self.settings.voice, (), lambda path: ""):
+            parts = message["content"] if isinstance(message["content"], list) else [{"text": message["content"]}]
+            signs += sum(len(part.get("text", "")) for part in parts)
+            pictures += sum("image_url" in part for part in parts)
+        return signs * TOKENS_A_SIGN + pictures * TOKENS_A_PICTURE
+
+    def _judged(self, content: str, ask: Ask, asked: int) -> Answer:
+        read = parse(content, ask)
+        if read is None:
+            code = "malformed" if content.strip() else "refused"
+            return Answer([], ask.context or Context(), ((0, code),), asked=asked)
+        found = problems(*read, ask, self.settings.voice)
+        reasons = tuple(one for one in found if one[1] not in TOLERATED)
+        return Answer(read[0], read[1], reasons, len(found) - len(reasons), asked)
+
+    async def _send(self, client: AsyncOpenAI, key: str, ask: Ask, turns: Sequence[Turn]) -> None:
+        """One prompt, tried until its answer stands in the journal.
+
+        Raises:
+            _NotThis: the server will not answer this one prompt.
+            UserError, ConnectionError: as in `interpret`.
+        """
+        settings = self.settings
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "messages": messages(ask, settings.voice, turns, data_url),
+            "response_format": answer_format(ask),
+        }
+        if settings.temperature is not None:
+            body["temperature"] = settings.temperature
+        reason, asked_for = "", 0.0
+        for attempt in range(settings.tries):
+            if attempt:
+                backoff = min(settings.pause * 2 ** (attempt - 1), LONGEST_PAUSE)
+                await asyncio.sleep(max(random.uniform(0.5, 1) * backoff, asked_for))
+            self.journal.sent(key, ask.person)
+            reason, asked_for = await self._once(client, key, ask, body)
+            if not reason:
+                return
+        raise ConnectionError(
+            f"{settings.host}: {settings.tries} tries of one request failed (last: {reason}); what was answered stands "
+            f"in {self.journal.path}: run the same command again to go on"
+        )
+
+    async def _once(self, client: AsyncOpenAI, key: str, ask: Ask, body: dict[str, Any]) -> tuple[str, float]:
+        """One try: why it failed (empty: it did not), and how many seconds the server asks to wait."""
+        import openai
+
+        reason = "broken body"
+        try:
+            reply = await client.chat.completions.create(**body)
+            if choices := getattr(reply, "choices", None):  # a body that is no JSON comes as a string
+                usage = (getattr(reply.usage, "prompt_tokens", None), getattr(reply.usage, "completion_tokens", None))
+                content = (choices[0].message.content or "").encode("utf-8", "replace").decode()  # lone surrogates
+                self.journal.answered(key, ask.person, self.settings.model, content, None if None in usage else usage)
+                self._answered += 1
+                return "", 0.0
+        except openai.APITimeoutError:
+            reason = "time-out"
+        except openai.APIConnectionError:
+            reason = "no connection"
+        except openai.APIStatusError as error:
+            reason = str(error.status_code)
+            self.journal.failed(key, ask.person, reason)
+            self._stop_where_hopeless(error)
+            return reason, _retry_after(error.response.headers.get("retry-after"))
+        except (openai.APIError, ValueError):
+            pass  # half a body, or JSON of another shape
+        self.journal.failed(key, ask.person, reason)
+        return reason, 0.0
+
+    def _stop_where_hopeless(self, error: APIStatusError) -> None:
+        """Raise where sending the same again cannot help."""
+        settings, status = self.settings, error.status_code
+        if status in (401, 403):  # its text may quote the key
+            raise UserError(f"{settings.host}: the key was refused ({status}); see OPENAI_API_KEY") from None
+        if error.code == "insufficient_quota":
+            raise UserError(f"{settings.host}: the account's quota is used up; what was answered is kept") from None
+        if status in (408, 409, 429) or status >= 500:
+            return
+        if status in (400, 413, 422) and self._answered:
+            raise _NotThis
+        said = error.message.replace(settings.key, "***")[:200] if settings.key else error.message[:200]
+        raise UserError(
+            f"{settings.host}: refused ({status}): {said}; see OPENAI_BASE_URL and OPENAI_MODEL (the model must take "
+            f"pictures and a JSON schema)"
+        ) from None
+
+
+class _NotThis(Exception):
+    """The server answers other prompts, and refuses this one (its content filter, a size)."""
+
+
+def _retry_after(header: str | None) -> float:
+    try:
+        return min(max(float(header or 0), 0.0), LONGEST_PAUSE)
+    except ValueError:  # a date
+        return 0.0

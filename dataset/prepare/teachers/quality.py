@@ -1,0 +1,97 @@
+"""Whether a remote teacher's answer may be kept. What fails is asked again with its problems named, then rejected."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from dataset.prepare.gate import check
+from dataset.prepare.korean import seen_from_outside
+from dataset.prepare.records import Context, nfc
+from dataset.prepare.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
+from dataset.prepare.teachers.ask import Ask
+
+_LONGEST = 120  # signs: no utterance of four cards is longer
+# "첫 번째 해석:", "해석 1.", "1)", "- ", "스타일 2:", "출력:", "문장: "
+_LABEL = re.compile(
+    r"^\W*((첫|두|세) ?번째( \w+)? ?[:.)]|[①②③]|\d+ ?번? ?([.)]|:(?!\d))"
+    r"|(해석|스타일|문장|출력|답변?|형식|후보|의미) ?\d* ?[:.)])|^[-•*·–]"
+)
+_QUOTES = re.compile(r"^[\"'“‘「『].*[\"'”’」』]\W*$")
+_MEANING = {
+    "malformed": "정해진 JSON 형식이 아니다",
+    "refused": "답하지 않았다",
+    "wrong_count": f"문장이 정확히 {INTERPRETATIONS}개가 아니다",
+    "context": "상황의 네 칸이 모두 짧은 한국어로 채워지지 않았다",
+    "empty": "빈 문장이다",
+    "too_long": "너무 길다",
+    "labelled": "번호, 제목, 따옴표가 붙어 있다",
+    "control_text": "문장이 아닌 기호가 섞여 있다",
+    "not_hangul": "한글이 아닌 글자가 섞여 있다",
+    "polarity_flipped": "카드의 부정을 빠뜨렸거나 없는 부정을 더했다",
+    "person_added": "카드와 상황에 없는 사람이 나온다",
+    "number_added": "카드와 상황에 없는 수가 나온다",
+    "duplicate": "앞의 문장과 같다",
+    "wrong_voice": "말하는 사람이 틀리다",
+}
+# Paraphrase is the teacher's trade, and a word's surface cannot judge it: counted, never a reason to reject.
+TOLERATED = frozenset({"card_missing"})
+
+
+def parse(content: str, ask: Ask) -> tuple[list[str], Context] | None:
+    """The sentences and the situation of an answer (the ask's own where it has one); None: not of the form."""
+    text = re.sub(r"^```(?:json)?\s*|\s*```$", "", content.strip())
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(answer, dict) or not isinstance(three := answer.get("interpretations"), list):
+        return None
+    if not all(isinstance(text, str) for text in three):
+        return None
+    sentences = [" ".join(nfc(text).split()) for text in three]
+    if ask.context is not None:
+        return sentences, ask.context
+    fields = answer.get("context")
+    if not isinstance(fields, dict):
+        return None
+    return sentences, Context(**{name: _text(fields.get(name)) for name in CONTEXT_FIELDS})
+
+
+def problems(three: Sequence[str], context: Context, ask: Ask, voice: str) -> list[tuple[int, str]]:
+    """(sentence from 1, code) of everything that is wrong; 0 stands for the whole answer."""
+    found = [] if ask.context is not None or all(map(_fine, context.public().values())) else [(0, "context")]
+    if len(three) != INTERPRETATIONS:
+        return [*found, (0, "wrong_count")]
+    for place, (sentence, codes) in enumerate(zip(three, check(three, ask.keywords, context), strict=True), start=1):
+        if voice == "third":  # 소통이 is who it is about
+            codes = [code for code in codes if code != "person_added"]
+        if _LABEL.search(sentence) or _QUOTES.search(sentence):
+            codes = [*codes, "labelled"]
+        if len(sentence) > _LONGEST:
+            codes = [*codes, "too_long"]
+        if sentence and seen_from_outside(sentence, ask.keywords) == (voice == "first"):
+            codes = [*codes, "wrong_voice"]
+        if sentence in FAILED_MARKS:
+            codes = [*codes, "refused"]
+        found += [(place, code) for code in codes]
+    return found
+
+
+def explain(found: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    """The problems in Korean, as the teacher is told them."""
+    return tuple(f"{place}번 문장: {_MEANING[code]}" if place else _MEANING[code] for place, code in found)
+
+
+def _text(value: Any) -> str:
+    return " ".join(nfc(value).split()) if isinstance(value, str) else ""
+
+
+def _fine(part: str) -> bool:
+    """A few words: Hangul, or a clock time."""
+    plain = not any(unicodedata.category(sign)[0] == "C" or sign in "<>{}|`" for sign in part)
+    spoken = re.search("[가-힣]", part) or re.fullmatch(r"\d{1,2}:\d{2}", part)
+    return bool(plain and spoken) and len(part) <= 60 and part not in FAILED_MARKS

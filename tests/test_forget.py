@@ -1,0 +1,90 @@
+"""`--forget`: a person is gone from every file, everybody else's rows stay byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import data_prepare
+from dataset.prepare.journal import Journal
+from dataset.prepare.records import load_samples, read_json
+from tests.chat_server import ChatServer, good_answer
+from tests.test_pipeline import prepare
+from tests.test_teacher_remote import home, line, point_at, settings
+
+__all__ = ["home", "settings"]
+
+
+def test_a_person_is_forgotten_and_the_others_stay(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    people = read_json(home / "dataset/persona.json")
+    people[0]["persona"]["communication_characteristics"] = "별난 표식"
+    (home / "dataset/persona.json").write_text(json.dumps(people, ensure_ascii=False), encoding="utf-8")
+    with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
+        point_at(server, monkeypatch)
+        run = line(home, "--send-personas", "communication_characteristics")
+        assert data_prepare.main(run) == 0
+        data = home / "dataset/processed/dataset_completed.json"
+        rows, sent = read_json(data), server.requests
+        ledger = Journal(home / "dataset/teacher_journal.jsonl").ledger
+        lost = [row for row in rows if row["persona_id"] == 1]
+        corrections = home / "dataset/corrections.jsonl"
+        entries = [{"key": row["key"], "output": ["가요.", "갈래요.", "가고 싶어요."]} for row in (rows[0], rows[-1])]
+        corrections.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in entries), encoding="utf-8")
+        assert data_prepare.main(run) == 0
+        rows = read_json(data)
+        logs = home / "train/logs/evaluation"
+        logs.mkdir(parents=True)
+        told = [{"id": row["id"], "interpretations": row["output"]} for row in rows]
+        (logs / "predictions.jsonl").write_text("".join(json.dumps(t) + "\n" for t in told), encoding="utf-8")
+        (logs / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n', encoding="utf-8")
+        (logs / "index.html").write_text("사용자 1", encoding="utf-8")
+        (home / "train/checkpoints").mkdir()
+        (home / "train/checkpoints/best_model.pt").touch()
+        (data.parent / ".dataset.json.x1.tmp").write_text("별난", encoding="utf-8")
+        shutil.copy(data, data.with_name("dataset_completed.edited.json"))
+        assert len(lost) == 6 and prepare(home, "--forget", "77") == 2
+        assert "nobody has this id" in capsys.readouterr().err
+
+        caplog.clear()
+        assert prepare(home, "--forget", "1") == 0
+        assert "best_model.pt" in caplog.text and "train again" in caplog.text
+        assert read_json(data) == [row for row in rows if row["persona_id"] != 1]
+        assert [e["id"] for e in read_json(home / "dataset/persona.json")] == [2]
+        assert [json.loads(text)["key"] for text in corrections.read_text(encoding="utf-8").splitlines()] == [
+            rows[-1]["key"]
+        ]
+        for path in home.rglob("*"):
+            if path.is_file() and path.suffix in (".json", ".jsonl", ".html", ".tmp"):
+                text = path.read_text(encoding="utf-8")
+                assert "별난" not in text and '"persona_id": 1,' not in text and '"person": 1' not in text, path
+                assert not any(row["key"] in text for row in lost), path
+        assert len((logs / "predictions.jsonl").read_text(encoding="utf-8").splitlines()) == 6
+        assert (logs / "log.jsonl").exists() and not (logs / "index.html").exists()
+        # What was paid stays in the sums.
+        assert vars(Journal(home / "dataset/teacher_journal.jsonl").ledger) == vars(ledger)
+        # Nothing is asked, numbered or drawn again, and nothing counts as edited by hand.
+        caplog.clear()
+        assert data_prepare.main(run) == 0
+        assert sum("unchanged, skipped" in text for text in caplog.messages) == 8
+        assert data_prepare.main([*run, "--steps", "8", "--overwrite"]) == 0
+        assert server.requests == sent and read_json(data) == [row for row in rows if row["persona_id"] != 1]
+        samples, skipped = load_samples(data)
+        assert {sample.persona_id for sample in samples} == {2} and not skipped
+
+
+def test_the_projects_own_personas_stay_where_a_workspace_borrows_them(home: Path) -> None:
+    from dataset.prepare.forget import SHIPPED_PERSONAS
+
+    (home / "dataset/persona.json").unlink()
+    before = SHIPPED_PERSONAS.read_bytes()
+    assert data_prepare.main(["--workspace", str(home), "--samples-per-persona", "2"]) == 0
+    assert data_prepare.main(["--workspace", str(home), "--forget", "3"]) == 0
+    assert SHIPPED_PERSONAS.read_bytes() == before
+    samples, _ = load_samples(home / "dataset/processed/dataset_completed.json")
+    assert {sample.persona_id for sample in samples} == {n for n in range(1, 29) if n != 3}
