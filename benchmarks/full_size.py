@@ -9,6 +9,7 @@ memory (RssAnon: the page cache is not counted) is read all along, and deleted.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,7 @@ def main(argv: list[str] | None = None, settings: dict[str, Any] = PUBLISHED) ->
     if args.measure:
         print(json.dumps(measure(Path(args.measure))))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the weights are deleted then, too
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder:
         size = write_random(Path(folder), settings)
         line = [sys.executable, __file__, "--measure", folder]

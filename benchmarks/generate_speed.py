@@ -14,11 +14,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import ROOT, alternate, arguments, report
 from benchmarks.subject import Subject, data_arguments, load_data
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Ways:
@@ -27,7 +30,13 @@ class Ways:
     def __init__(self, model: Any, requests: list[dict[str, Any]], tokens: int) -> None:
         from transformers import GenerationConfig
 
+        from dataset.prepare.records import Context, Persona
+
         self.model, self.requests = model, requests
+        request, processor = requests[0], model.processor
+        self.persona, self.context = Persona.parse(request["persona_info"]), Context.parse(request["context_info"])
+        counts = [processor.num_tokens(tuple(size)) for size in processor.images(request["images"])[1].tolist()]
+        self.prompt = model.encoder.prompt(counts, self.persona, self.context, request["keywords"])
         model.eval()
         model.config["max_new_tokens"] = tokens
         model.encoder.stops = frozenset()
@@ -42,48 +51,43 @@ class Ways:
         parsed = [parse_request(self.model, request) for request in self.requests]
         return interpret_parsed(self.model, parsed, gated=False, confidence=False)
 
-    def one(self, style: int = 0) -> Any:
-        """Ours, written out for one candidate: prefill, then one style from the cache."""
+    def one(self, style: int = 0) -> Tensor:
+        """Ours, written out for one candidate of the first request: prefill, then one style from the cache."""
         import torch
 
-        from train.models.generation import _prompt_batch, parse_request
+        from train.data.dataset import Row, collate
+        from train.models.generation import encode_pictures
 
         model, core = self.model, self.model.backbone.model
         with torch.inference_mode():
-            parsed = [parse_request(model, request) for request in self.requests]
-            batch, features, sizes = _prompt_batch(model, parsed)
+            features, sizes = encode_pictures(model, self.requests[0]["images"])
+            row = Row(self.prompt, [], [], list(range(len(features))), self.persona, self.context)
+            batch = collate([row], model.encoder, model.picture_clusters(features).cpu()).to(model.device)
             memory = model.memory(batch)
             cache = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=True).past_key_values
-            lengths, seen = (batch.segments == 0).sum(1), batch.segments == 0
             scale = core.embed_tokens.weight.float().std()
-            inputs = model.styles.opening(torch.full_like(lengths, style), scale).to(core.embed_tokens.weight.dtype)
+            opening = model.styles.opening(torch.tensor([style], device=model.device), scale)
+            inputs = opening.to(core.embed_tokens.weight.dtype)
             said = []
             for step in range(model.config["max_new_tokens"]):
-                seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
                 hidden = core(
                     inputs_embeds=inputs[:, None],
-                    attention_mask=seen[:, None, None],
-                    position_ids=(lengths + step)[:, None],
+                    position_ids=torch.tensor([[len(self.prompt) + step]], device=model.device),
                     past_key_values=cache,
                     use_cache=True,
                     after_layer=lambda layer, states: model.context.attend(layer, states, memory),
                 ).last_hidden_state[:, -1]
                 said.append(model.backbone.lm_head(hidden).argmax(-1))
                 inputs = core.embed_tokens(said[-1])
-            return torch.stack(said, dim=1)
+            return torch.cat(said)
 
     def generate(self, settings: Any) -> Any:
         """transformers' `generate` on the backbone, from the same prompts and pictures."""
         import torch
 
-        from dataset.prepare.records import Context, Persona
-
         model = self.model
-        (request,) = self.requests
-        pixels, sizes = model.processor.images(request["images"])
-        counts = [model.processor.num_tokens(tuple(size)) for size in sizes.tolist()]
-        persona, context = Persona.parse(request["persona_info"]), Context.parse(request["context_info"])
-        ids = torch.tensor([model.encoder.prompt(counts, persona, context, request["keywords"])], device=model.device)
+        pixels, sizes = model.processor.images(self.requests[0]["images"])
+        ids = torch.tensor([self.prompt], device=model.device)
         with torch.inference_mode():
             return model.backbone.generate(
                 input_ids=ids,

@@ -72,37 +72,12 @@ def draw_data(root: Path, count: int) -> Path:
     return root
 
 
-class Subject:
-    """A model built from `config` and rows of data for it; `features`: its cards at the last frozen boundary."""
+class Stage:
+    """A model, its pictures (`views`, as the processor gives them) and what is cached of them (`features`)."""
 
-    def __init__(self, config: dict[str, Any], samples: Sequence[Sample], cards: Sequence[Path], folder: Path) -> None:
-        import torch
-
-        from train.data.dataset import AACDataset
-        from train.data.features import CardFeatures, open_picture
-        from train.models.aac_multimodal_model import AACMultimodalModel
-        from train.models.conditioning import nearest_cluster
-        from train.models.prompt import context_text, persona_text, train_tokenizer
-
-        tokenizer = None
-        if config["backbone"]:
-            texts: dict[str, None] = {}
-            for sample in samples:
-                lines = [persona_text(sample.persona), context_text(sample.context), *sample.keywords, *sample.output]
-                texts.update(dict.fromkeys(lines))
-            tokenizer = train_tokenizer(list(texts), config["vocab_size"])
-        torch.manual_seed(0)
-        self.config = config
-        self.model = AACMultimodalModel.build(config, tokenizer)
-        self.model.to(config["device"])
-        self.features = CardFeatures(self.model, cards, folder)
-        self.model.centroids = self.features.pooled[: min(8, len(cards))].to(config["device"])
-        self.clusters = nearest_cluster(self.features.pooled, self.model.centroids.cpu())
-        self.views, _ = self.model.processor.images([open_picture(card) for card in cards])
-        index = {nfc(card.name): place for place, card in enumerate(cards)}
-        counts = [self.model.processor.num_tokens(size) for size in self.features.sizes]
-        drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
-        self.data = AACDataset(samples, self.model.encoder, index, counts, drops, max_length=config["max_length"])
+    def __init__(self, model: Any, features: Any, views: Tensor) -> None:
+        self.model, self.config, self.features, self.views = model, model.config, features, views
+        self.clusters = model.picture_clusters([features[i] for i in range(len(views))]).cpu()
 
     def collate(self, rows: Sequence[Row]) -> Batch:
         from train.data.dataset import collate
@@ -132,11 +107,48 @@ class Subject:
         return replace(batch, cards=cards, pictures=pictures)
 
 
-def endless(batches: Any) -> Iterator[list[int]]:
-    """A sampler's batches, epoch after epoch."""
+class Subject(Stage):
+    """A model built from `config` over rows of data; `data` are its rows."""
+
+    def __init__(self, config: dict[str, Any], samples: Sequence[Sample], cards: Sequence[Path], folder: Path) -> None:
+        import torch
+
+        from train.data.dataset import AACDataset
+        from train.data.features import CardFeatures, open_picture
+        from train.models.aac_multimodal_model import AACMultimodalModel
+        from train.models.prompt import context_text, persona_text, train_tokenizer
+
+        tokenizer = None
+        if config["backbone"]:
+            texts: dict[str, None] = {}
+            for sample in samples:
+                lines = [persona_text(sample.persona), context_text(sample.context), *sample.keywords, *sample.output]
+                texts.update(dict.fromkeys(lines))
+            tokenizer = train_tokenizer(list(texts), config["vocab_size"])
+        torch.manual_seed(0)
+        model = AACMultimodalModel.build(config, tokenizer)
+        model.to(config["device"])
+        features = CardFeatures(model, cards, folder)
+        model.centroids = features.pooled[: min(8, len(cards))].to(config["device"])
+        views, _ = model.processor.images([open_picture(card) for card in cards])
+        super().__init__(model, features, views)
+        index = {nfc(card.name): place for place, card in enumerate(cards)}
+        counts = [model.processor.num_tokens(size) for size in features.sizes]
+        drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
+        self.data = AACDataset(samples, model.encoder, index, counts, drops, max_length=config["max_length"])
+
+
+def row_batches(subject: Subject, size: int, bucketing: bool) -> Iterator[list[Row]]:
+    """Rows of the sampler's batches, epoch after epoch."""
+    from train.data.dataset import BucketedBatches
+
+    count = len(subject.data)
+    lengths = [subject.data[i].length for i in range(count)] if bucketing else [0] * count
+    batches = BucketedBatches(lengths, size, seed=1)
     for epoch in itertools.count():
         batches.epoch = epoch
-        yield from batches
+        for indices in batches:
+            yield [subject.data[i] for i in indices]
 
 
 def apart(row: Row) -> list[Row]:

@@ -21,19 +21,20 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import ROOT, Clock, alternate, arguments, report
-from benchmarks.subject import Subject, apart, data_arguments, endless, load_data
+from benchmarks.subject import Stage, Subject, apart, data_arguments, load_data, row_batches
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from train.data.dataset import Batch
+    from train.data.dataset import Batch, Row
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Ideas:
 NONE = Ideas(**dict.fromkeys((field.name for field in fields(Ideas)), False))
 
 
-def full_logits_loss(subject: Subject, batch: Batch, features: list[Tensor], sizes: list[tuple[int, int]]) -> Tensor:
+def full_logits_loss(subject: Stage, batch: Batch, features: list[Tensor], sizes: list[tuple[int, int]]) -> Tensor:
     """Summed cross-entropy of the answers, from logits at every position."""
     from torch.nn import functional
 
@@ -61,24 +62,23 @@ def full_logits_loss(subject: Subject, batch: Batch, features: list[Tensor], siz
 
 
 class Ours:
-    """Steps of our path with some ideas on: data, forward, backward, clipping, optimizer."""
+    """Updates of our path on `source`'s rows with some ideas on: batch, forward, backward, clipping, optimizer."""
 
-    def __init__(self, subject: Subject, ideas: Ideas, size: int, autocast: bool) -> None:
+    def __init__(
+        self, subject: Stage, ideas: Ideas, source: Iterator[Sequence[Row]], dtype: torch.dtype | None = None
+    ) -> None:
         import torch
 
-        from train.data.dataset import BucketedBatches
-
-        self.subject, self.ideas, self.size, self.autocast = subject, ideas, size, autocast
-        lengths = (
-            [subject.data[i].length for i in range(len(subject.data))] if ideas.bucketing else [0] * len(subject.data)
-        )
-        self.order: Iterator[list[int]] = endless(BucketedBatches(lengths, size, seed=1))
+        self.subject, self.ideas, self.source, self.dtype = subject, ideas, source, dtype
         self.trained = [p for p in subject.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, fused=True)
-        self.positions = self.kept = 0
+        self.device = subject.config["device"].split(":")[0]
+        self.scaler = torch.amp.GradScaler(self.device, enabled=dtype == torch.float16)
+        self.optimizer.zero_grad(set_to_none=True)  # another path may have stopped half-way
+        self.positions = self.kept = self.labels = 0
 
     def batch(self) -> Batch:
-        rows = [self.subject.data[i] for i in next(self.order)]
+        rows = next(self.source)
         if not self.ideas.shared_prefix:
             rows = [one for row in rows for one in apart(row)]
         batch = self.subject.collate(rows)
@@ -100,11 +100,14 @@ class Ours:
         batch = self.batch()
         self.positions += batch.input_ids.numel()
         self.kept += int((batch.segments >= 0).sum())
-        with torch.autocast(self.subject.config["device"], torch.bfloat16, enabled=self.autocast):
+        self.labels += batch.label_tokens
+        with torch.autocast(self.device, self.dtype, enabled=self.dtype is not None):
             loss = self.loss(batch)
-        loss.backward()
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
 
 
@@ -219,7 +222,7 @@ def compare_losses(subject: Subject, size: int) -> tuple[float, float]:
     rows = PeerRows(subject)
     samples = range(min(size, len(subject.data)))
     with torch.inference_mode():
-        ours = Ours(subject, Ideas(), size, False)
+        ours = Ours(subject, Ideas(), iter(()))
         mine = float(ours.loss(subject.collate([subject.data[i] for i in samples])))
         theirs = rows.collate([rows[3 * i + k] for i in samples for k in range(3)])
         theirs["labels"] = theirs["labels"].to(subject.config["device"])
@@ -227,6 +230,8 @@ def compare_losses(subject: Subject, size: int) -> tuple[float, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    import torch
+
     from train.config.train_config import load_config
 
     parser = arguments(__doc__, "train_speed")
@@ -246,8 +251,10 @@ def main(argv: list[str] | None = None) -> int:
         paths = {"ours": Ideas()}
         paths |= {f"without {f.name.replace('_', ' ')}": replace(Ideas(), **{f.name: False}) for f in fields(Ideas)}
         paths["without any of them"] = NONE
-        steps: dict[str, Callable[[], None]] = {
-            name: Ours(subject, ideas, size, args.bf16) for name, ideas in paths.items()
+        half = torch.bfloat16 if args.bf16 else None
+        steps = {
+            name: Ours(subject, ideas, row_batches(subject, size, ideas.bucketing), half)
+            for name, ideas in paths.items()
         }
         clocks = alternate(steps, args.updates)
         clocks["peer: transformers Trainer"] = run_peer(subject, size, args.updates, args.bf16, scratch / "peer")

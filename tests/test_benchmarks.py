@@ -1,0 +1,95 @@
+"""Every benchmark runs at a small size, and what it compares is comparable. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import full_size, generate_speed, gpu, memory, scaling, train_speed
+
+
+def written(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["machine"] and content["title"] and content["rows"]
+    return content
+
+
+def common(workspace: Path, output: Path) -> list[str]:
+    return ["--workspace", str(workspace), "--config", str(workspace / "tiny.json"), "--output", str(output)]
+
+
+def test_training_is_compared_at_equal_losses(workspace: Path, tmp_path: Path) -> None:
+    output = tmp_path / "speed.json"
+    assert train_speed.main([*common(workspace, output), "--samples", "12", "--updates", "1"]) == 0
+    content = written(output)
+    assert content["loss_difference"] <= 1e-5 * content["loss_ours"]
+    paths = [row["path"] for row in content["rows"]]
+    assert paths[0] == "ours" and paths[-1].startswith("peer") and len(paths) == 8
+    assert all(row["samples/cpu s"] > 0 for row in content["rows"])
+
+
+def test_generation_is_compared(workspace: Path, tmp_path: Path) -> None:
+    output = tmp_path / "generate.json"
+    size = ["--samples", "30", "--cards", "2", "--rounds", "1", "--tokens", "3"]
+    assert generate_speed.main([*common(workspace, output), *size]) == 0
+    assert len(written(output)["rows"]) == 6
+
+
+def test_one_candidate_of_the_benchmark_is_ours(model: Any) -> None:
+    """The way written out there says what the product's own decoding says, style by style."""
+    from conftest import pictures
+
+    request = {"images": pictures()[:2], "persona_info": {"age": 9}, "context_info": "집에서", "keywords": ["물", "공"]}
+    stops, limit = model.encoder.stops, model.config["max_new_tokens"]
+    try:
+        ways = generate_speed.Ways(model, [request], 4)
+        (three,) = ways.three()
+        assert [model.encoder.decode(ways.one(style).tolist()) for style in range(3)] == [c["text"] for c in three]
+    finally:
+        model.encoder.stops, model.config["max_new_tokens"] = stops, limit
+
+
+def test_the_gpu_benchmark_runs_in_a_small_size(tmp_path: Path) -> None:
+    output = tmp_path / "gpu.json"
+    size = ["--dtypes", "bf16", "--batches", "1", "--crops", "1", "--rounds", "1", "--tokens", "2"]
+    assert gpu.main(["--small", *size, "--output", str(output)]) == 0
+    assert {row["checkpointing"] for row in written(output)["rows"]} == {True, False}
+    assert written(tmp_path / "gpu_ideas.json")["rows"][0]["path"] == "ours"
+    assert len(written(tmp_path / "gpu_answers.json")["rows"]) == 5
+
+
+def test_full_size_writes_loads_and_answers_a_small_size(tmp_path: Path) -> None:
+    output = tmp_path / "full.json"
+    assert full_size.main(["--work-dir", str(tmp_path), "--output", str(output)], gpu.SMALL) == 0
+    (row,) = written(output)["rows"]
+    assert row["finite"] and row["prompt tokens"] > 20 and len(row["new tokens"]) == 4
+    assert list(tmp_path.iterdir()) == [output]  # the weights are gone
+
+
+def test_shards_have_the_published_names(tmp_path: Path) -> None:
+    total = full_size.write_random(tmp_path, gpu.SMALL, shard_bytes=100_000)
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == total and len(set(index["weight_map"].values())) > 1
+    assert all((tmp_path / file).exists() for file in index["weight_map"].values())
+
+
+@pytest.mark.slow
+def test_memory_and_scaling_run(workspace: Path, tmp_path: Path) -> None:
+    output = tmp_path / "memory.json"
+    size = ["--samples", "40", "--updates", "1", "--times", "1", "2", "--set", "vision_pretrain_steps=1"]
+    assert memory.main([*common(workspace, output), *size]) == 0
+    assert [row["samples"] for row in written(output)["rows"]] == [40, 80]
+    output = tmp_path / "scaling.json"
+    size = ["--samples", "12", "--counts", "20", "40", "--rounds", "1"]
+    assert scaling.main([*common(workspace, output), *size]) == 0
+    assert len(written(output)["rows"]) >= 8 and len(written(tmp_path / "scaling_samples.json")["rows"]) == 2
+
+
+def test_data_is_drawn_where_there_is_none(tmp_path: Path) -> None:
+    from benchmarks.subject import load_data
+
+    samples, cards, origin = load_data(tmp_path / "empty", 10, tmp_path / "drawn")
+    assert len(samples) == 10 and len(cards) > 4 and "drawn" in origin
