@@ -6,12 +6,13 @@ import argparse
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import ROOT
-from dataset.prepare.records import Sample, load_samples, nfc, write_json
+from dataset.prepare.records import Persona, Sample, load_samples, nfc, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ def draw_data(root: Path, count: int) -> Path:
         said = " ".join(card.split("_")[1][:-4] for card in cards)
         place, partner = draw.choice(PLACES), draw.choice(PARTNERS)
         context = {"time": "오후", "place": place, "interaction_partner": partner, "current_activity": "쉬는 중"}
-        persona = {"age": draw.choice(["아동", "성인"]), "gender": "여성", "disability_type": "뇌병변장애"}
+        persona = Persona.parse({"age": draw.choice(["아동", "성인"]), "gender": "여성"}).public()
         output = [f"{said} 하고 싶어요.", f"{partner}, {said} 어때요?", f"지금 {place}에서 {said} 주세요."]
         source = {"persona": persona, "context": context, "AAC_card_combination": cards}
         rows.append({"id": number, "persona_id": 1 + number % 9, "input": source, "output": output})
@@ -136,6 +137,17 @@ class Subject(Stage):
         counts = [model.processor.num_tokens(size) for size in features.sizes]
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         self.data = AACDataset(samples, model.encoder, index, counts, drops, max_length=config["max_length"])
+
+
+@contextmanager
+def plain_attention(backbone: Any) -> Iterator[None]:
+    """SDPA as transformers does it, instead of what our rows use."""
+    ours = backbone.config._attn_implementation
+    backbone.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        backbone.set_attn_implementation(ours)
 
 
 def row_batches(subject: Subject, size: int, bucketing: bool) -> Iterator[list[Row]]:
