@@ -6,8 +6,9 @@ rest 0–1. Nothing is averaged over unlike things: a high BLEU does not repair 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from dataset.prepare.gate import comparable
 from dataset.prepare.korean import analyse, covers, speech_level
 from dataset.prepare.records import INTERPRETATIONS, Sample, UserError, nfc
 from train.utils import aac_metrics, text_metrics
+from train.utils.similarity import Similarity
+from train.utils.table import RESAMPLES, Table, column
 
 
 @dataclass
@@ -33,20 +36,13 @@ class Prediction:
         return texts + [""] * (INTERPRETATIONS - len(texts))
 
 
-@dataclass(frozen=True)
-class Metric:
-    """Counts a row, [rows, m], and what their sum says, [..., m] → [...]."""
-
-    counts: np.ndarray
-    value: Callable[[np.ndarray], np.ndarray]
-
-
 def score(
     predictions: Sequence[Prediction],
     seed: int = 0,
-    bootstrap: int = 1000,
+    bootstrap: int = RESAMPLES,
     fit_on: Sequence[Sample] | None = None,
     voice: str = "first",
+    similarity: Similarity | None = None,
 ) -> dict[str, Any]:
     """All metrics of a set of predictions.
 
@@ -54,9 +50,7 @@ def score(
         predictions: in any order; the order changes nothing.
         seed: of the bootstrap.
         bootstrap: resamples of the personas for `intervals`; 0 leaves them out, and so does a single persona.
-        fit_on: training rows, from which `complexity`, `vocabulary` and `persona_consistency` learn what is usual;
-            without them these keys are absent.
-        voice: `first`, or `third` for notes about the person.
+        fit_on, voice, similarity: see `measure`.
 
     Returns:
         Flat numbers; `intervals`: key to [low, high]; `multi`: the same numbers for the rows with two to four cards;
@@ -65,48 +59,31 @@ def score(
     Raises:
         UserError: there is nothing to score.
     """
+    habits = aac_metrics.Habits(fit_on) if fit_on else None
+    return summary(measure(predictions, habits, voice, similarity), predictions, seed, bootstrap, similarity)
+
+
+def measure(
+    predictions: Sequence[Prediction],
+    habits: aac_metrics.Habits | None = None,
+    voice: str = "first",
+    similarity: Similarity | None = None,
+) -> Table:
+    """Every metric's counts, a row a prediction.
+
+    Args:
+        predictions: see `score`.
+        habits: what training rows look like; without it `complexity`, `vocabulary` and `persona_consistency` are
+            absent.
+        voice: `first`, or `third` for notes about the person.
+        similarity: the backend of `semantic_similarity[...]`, absent without one.
+
+    Raises:
+        UserError: there is nothing to score.
+    """
     if not predictions:
         raise UserError("no rows to score: the predictions are empty")
-    metrics = _metrics(predictions, fit_on, voice)
-    result: dict[str, Any] = _values(metrics, np.ones(len(predictions), dtype=bool))
-    several = np.array([len(p.sample.cards) > 1 for p in predictions])
-    result["multi"] = _values(metrics, several) if several.any() else {}
-    people = sorted({_person(p.sample) for p in predictions})
-    if bootstrap and len(people) > 1:
-        place = {person: number for number, person in enumerate(people)}
-        groups = np.array([place[_person(p.sample)] for p in predictions])
-        intervals = _intervals(metrics, groups, bootstrap, seed)
-        result["intervals"] = {key: span for key, span in intervals.items() if key in result}
-    result["signatures"] = text_metrics.signatures(len(predictions[0].sample.output))
-    return result
-
-
-def _person(sample: Sample) -> str:
-    return str(sample.persona_id) if sample.persona_id is not None else sample.persona.model_dump_json()
-
-
-def _values(metrics: dict[str, Metric], rows: np.ndarray) -> dict[str, float]:
-    found = {key: float(metric.value(metric.counts[rows].sum(axis=0))) for key, metric in metrics.items()}
-    return {key: value for key, value in found.items() if not np.isnan(value)}
-
-
-def _intervals(metrics: dict[str, Metric], groups: np.ndarray, resamples: int, seed: int) -> dict[str, list[float]]:
-    """Percentile bootstrap over personas: rows of one person are alike, so persons are drawn, not rows."""
-    number = int(groups.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=resamples)
-    spans = {}
-    for key, metric in metrics.items():
-        sums = np.zeros((number, metric.counts.shape[1]))
-        np.add.at(sums, groups, metric.counts)
-        values = metric.value(drawn @ sums)
-        if not np.isnan(values).all():
-            spans[key] = [float(edge) for edge in np.nanpercentile(values, [2.5, 97.5])]
-    return spans
-
-
-def _metrics(predictions: Sequence[Prediction], fit_on: Sequence[Sample] | None, voice: str) -> dict[str, Metric]:
     rows = [_row(p.sample, p.three, voice) for p in predictions]
-    habits = aac_metrics.Habits(fit_on) if fit_on else None
     if habits:
         for row, p in zip(rows, predictions, strict=True):
             row["complexity"] = float(np.mean([habits.complexity(text, p.sample) for text in p.three]))
@@ -115,17 +92,46 @@ def _metrics(predictions: Sequence[Prediction], fit_on: Sequence[Sample] | None,
             row["persona_consistency"] = float(np.mean([part for part in parts if not np.isnan(part)]))
     firsts = [p.three[0] for p in predictions]
     references = [p.sample.output for p in predictions]
-    recalls = [aac_metrics.level_recalls(p.three, p.sample.output) for p in predictions]
-    metrics = {
-        "bleu4": Metric(text_metrics.bleu_counts(firsts, references), text_metrics.bleu),
-        "chrf": Metric(text_metrics.chrf_counts(firsts, references), text_metrics.chrf),
-        "register_macro": Metric(np.array(recalls), _macro_recall),
+    counts = {
+        "bleu4": text_metrics.bleu_counts(firsts, references),
+        "chrf": text_metrics.chrf_counts(firsts, references),
+        "register_macro": np.array([aac_metrics.level_recalls(p.three, p.sample.output) for p in predictions]),
     }
-    metrics |= {key: _mean([row[key] for row in rows]) for key in rows[0]}
+    counts |= {key: column([row[key] for row in rows]) for key in rows[0]}
     relevance = aac_metrics.context_relevance([p.sample for p in predictions], [p.three for p in predictions])
     if relevance is not None:
-        metrics["context_relevance"] = _mean(relevance)
-    return metrics
+        counts["context_relevance"] = column(relevance)
+    if similarity:
+        counts[f"semantic_similarity[{similarity.name}]"] = column(similarity.scores(firsts, references))
+    samples = [p.sample for p in predictions]
+    return Table([s.id for s in samples], [person_key(s) for s in samples], counts)
+
+
+def summary(
+    table: Table,
+    predictions: Sequence[Prediction],
+    seed: int = 0,
+    bootstrap: int = RESAMPLES,
+    similarity: Similarity | None = None,
+) -> dict[str, Any]:
+    """What `score` returns, of a table already measured."""
+    result: dict[str, Any] = table.values()
+    several = np.array([len(p.sample.cards) > 1 for p in predictions])
+    result["multi"] = table.values(several) if several.any() else {}
+    intervals = table.intervals(bootstrap, seed)
+    if intervals:
+        result["intervals"] = {key: span for key, span in intervals.items() if key in result}
+    result["signatures"] = text_metrics.signatures(len(predictions[0].sample.output))
+    if similarity:
+        result["signatures"][f"semantic_similarity[{similarity.name}]"] = similarity.signature
+    return result
+
+
+def person_key(sample: Sample) -> str:
+    """Whose row it is: the persona's id, or, without one, a digest of its fields (never the fields themselves)."""
+    if sample.persona_id is not None:
+        return str(sample.persona_id)
+    return hashlib.sha256(sample.persona.model_dump_json().encode()).hexdigest()[:12]
 
 
 def _row(sample: Sample, three: list[str], voice: str) -> dict[str, float]:
@@ -150,25 +156,6 @@ def _row(sample: Sample, three: list[str], voice: str) -> dict[str, float]:
         "voice": float(np.mean([aac_metrics.voice(text, sample, voice) for text in three])),
         "interest": aac_metrics.interest(three, sample),
     }
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> Metric:
-    column = np.asarray(values, dtype=float)
-    known = ~np.isnan(column)
-    return Metric(np.stack([np.where(known, column, 0.0), known], axis=1), _quotient)
-
-
-def _quotient(counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return counts[..., 0] / counts[..., 1]
-
-
-def _macro_recall(counts: np.ndarray) -> np.ndarray:
-    """Mean recall over the levels that occur: a constant level earns 1 / levels."""
-    wanted, met = np.split(counts, 2, axis=-1)
-    occurring = wanted > 0
-    with np.errstate(invalid="ignore"):
-        return (met / np.maximum(wanted, 1) * occurring).sum(axis=-1) / occurring.sum(axis=-1)
 
 
 # Josa that differ by the sound before them only: a skeleton is the same with either.
