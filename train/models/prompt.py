@@ -61,6 +61,7 @@ class PromptEncoder:
         self.tokenizer.encode_special_tokens = True  # control tokens inside user text are text
         self.slots = slots
         self.request = request_text(voice)
+        self.left_out: frozenset[str] = frozenset()  # "persona", "context": lines that an ablation leaves out
         ids = {name: tokenizer.token_to_id(name) for name in CONTROL}
         self.bos, self.user, self.assistant = ids["<s>"], ids["<|user|>"], ids["<|assistant|>"]
         self.end = ids["<|end|>"]
@@ -78,8 +79,9 @@ class PromptEncoder:
         for tag, count in enumerate(image_tokens, start=1):
             ids += [-tag] * count
             ids += [self.bos, *self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")]
-        for line in (persona_text(persona), context_text(context), self.request):
-            if line:
+        lines = {"persona": persona_text(persona), "context": context_text(context), "request": self.request}
+        for name, line in lines.items():
+            if line and name not in self.left_out:
                 ids += self.text(f"{line}\n")
         return [*ids, self.end, *self.text("\n"), self.assistant]
 
