@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from dataset.prepare.records import UserError
+from train.utils import page as page_module
 from train.utils import report
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -20,7 +21,7 @@ def items(tmp_path):
     folder.mkdir()
     for name, colour in (("1_물", RED), ("2_컵", BLUE)):
         Image.new("RGB", (224, 112), colour).save(folder / f"{name}.png")
-    (folder / report.ATTRIBUTION).write_text("그림: 아무개 <CC BY-SA 4.0>", encoding="utf-8")
+    (folder / page_module.ATTRIBUTION).write_text("그림: 아무개 <CC BY-SA 4.0>", encoding="utf-8")
     common = {"persona_id": 7, "persona": "성인", "context": "저녁, 집, 친구", "references": ["물 줘.", "물 있어?"]}
     return [
         {"cards": [folder / "1_물.png", folder / "2_컵.png"], "keywords": ["물", "컵"], "notes": ["grammar"], **common}
@@ -83,7 +84,7 @@ def test_page_embeds_each_card_once(page):
     colours = []
     for uri in uris:
         picture = Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB")
-        assert picture.size == (report.CARD_PIXELS, report.CARD_PIXELS)
+        assert picture.size == (page_module.CARD_PIXELS, page_module.CARD_PIXELS)
         colours.append(picture.getpixel((80, 80)))
         assert picture.getpixel((80, 5)) == (255, 255, 255)  # a wide picture keeps its shape
     assert colours == [RED, BLUE]

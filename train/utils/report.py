@@ -7,7 +7,6 @@ beside the pictures is shown with them, as their licence asks.
 
 from __future__ import annotations
 
-import base64
 import io
 import shutil
 import subprocess
@@ -18,13 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset.prepare.records import UserError, write_atomic
+from train.utils.page import Pictures, credit, thumbnail, who, write_html
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
-CARD_PIXELS = 160
-ATTRIBUTION = "ATTRIBUTION.txt"
 # The package of requirements.txt, then what systems ship.
 _FONT_PACKAGE, _FONT_FILE = "pylopdf_fonts_ko", "NotoSansKR-Regular.otf"
 _SYSTEM_FONTS = (
@@ -58,29 +55,6 @@ _SOURCE_NAMES = {
     "grammar": "문법 규칙으로 만든 문장",
     "keywords": "카드 낱말 그대로",
 }
-_STYLE = """
-:root{color-scheme:light dark;--paper:#f6f5f1;--sheet:#fff;--ink:#20242b;--quiet:#667080;--line:#e2e0d8;--mark:#0b6b58}
-@media (prefers-color-scheme:dark){:root{--paper:#15181d;--sheet:#1f242b;--ink:#e8e9ec;--quiet:#9aa4b2;--line:#343b45;
---mark:#6fd3ba}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);
-font:1rem/1.6 "Noto Sans KR","Apple SD Gothic Neo","Malgun Gothic",sans-serif;word-break:keep-all}
-h1{font-size:1.5rem;margin:0 0 1rem}h2{font-size:1.05rem;margin:2rem 0 .6rem}
-article{background:var(--sheet);border:1px solid var(--line);border-radius:.8rem;padding:1rem 1.2rem;margin:0 0 1rem}
-.cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:0 0 .8rem}
-figure{margin:0;width:min(6.5rem,18vw);text-align:center}
-figure i{display:block;aspect-ratio:1;border:1px solid var(--line);border-radius:.6rem;
-background:#fff center/contain no-repeat;print-color-adjust:exact;-webkit-print-color-adjust:exact}
-figcaption{font-weight:600;margin-top:.2rem}
-.who,.note,footer{color:var(--quiet);font-size:.9rem;margin:.2rem 0}
-ol{margin:.4rem 0;padding-left:1.6rem;font-size:1.15rem}ol li::marker{color:var(--mark);font-weight:700}
-details{color:var(--quiet);font-size:.95rem}details ul{margin:.3rem 0;padding-left:1.6rem}summary{cursor:pointer}
-.scroll{overflow-x:auto;background:var(--sheet);border:1px solid var(--line);border-radius:.8rem}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.45rem .8rem;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}
-thead th{border:0;color:var(--quiet);font-size:.85rem;font-weight:600}th:first-child{text-align:left}
-td small{display:block;color:var(--quiet)}footer{white-space:pre-line;margin-top:2rem;border-top:1px solid var(--line)}
-"""
 
 
 def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, scores: dict[str, Any]) -> None:
@@ -92,28 +66,14 @@ def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, sc
         title: in Korean.
         scores: as in metrics.json; its headline numbers and ablations stand in a table (none: no table).
     """
-    cards = list(dict.fromkeys(Path(card) for item in items for card in item["cards"]))
-    pictures = "".join(f".c{n}{{background-image:url({uri})}}" for n, c in enumerate(cards) if (uri := _data_uri(c)))
-    place = {card: number for number, card in enumerate(cards)}
-    parts = [
-        f'<!doctype html><html lang="ko"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}{pictures}</style></head>'
-        f"<body><h1>{escape(title)}</h1>",
-        _table(scores),
-        "<h2>카드와 문장</h2>",
-        *(_article(item, place) for item in items),
-    ]
-    if credit := _credit(cards):
-        parts.append(f"<footer>{escape(credit)}</footer>")
-    write_atomic(path, "".join([*parts, "</body></html>\n"]).encode())
+    pictures = Pictures(Path(card) for item in items for card in item["cards"])
+    articles = "".join(_article(item, pictures) for item in items)
+    body = f"{_table(scores)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
+    write_html(path, title, body, pictures.css())
 
 
-def _article(item: dict[str, Any], place: dict[Path, int]) -> str:
-    figures = "".join(
-        f'<figure><i class="c{place[Path(card)]}" role="img" aria-label="{escape(word)}"></i>'
-        f"<figcaption>{escape(word)}</figcaption></figure>"
-        for card, word in zip(item["cards"], item["keywords"], strict=True)
-    )
+def _article(item: dict[str, Any], pictures: Pictures) -> str:
+    figures = pictures.figures([Path(card) for card in item["cards"]], item["keywords"])
     said = "".join(f"<li>{escape(text)}</li>" for text in item["candidates"])
     asked = "".join(f"<li>{escape(text)}</li>" for text in item.get("references", ()))
     note = "".join(f'<p class="note">※ {escape(text)}</p>' for text in _notes(item))
@@ -152,40 +112,11 @@ def _cell(values: dict[str, Any], key: str) -> str:
 
 
 def _who(item: dict[str, Any]) -> str:
-    person = f"사용자 {item['persona_id']}" if item.get("persona_id") is not None else ""
-    return " · ".join(part for part in (person, item.get("persona"), item.get("context")) if part)
+    return who(item.get("persona_id"), item.get("persona", ""), item.get("context", ""))
 
 
 def _notes(item: dict[str, Any]) -> list[str]:
     return [_SOURCE_NAMES.get(note, note) for note in item.get("notes", ())]
-
-
-def _credit(cards: Sequence[Path]) -> str:
-    files = dict.fromkeys(card.with_name(ATTRIBUTION) for card in cards)
-    return "\n\n".join(file.read_text(encoding="utf-8").strip() for file in files if file.is_file())
-
-
-def _thumbnail(card: Path) -> Image | None:
-    """The picture on a white square, CARD_PIXELS wide; None where there is none to read."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(card) as picture:
-            drawn = ImageOps.contain(ImageOps.exif_transpose(picture).convert("RGBA"), (CARD_PIXELS, CARD_PIXELS))
-    except OSError:
-        return None
-    sheet = Image.new("RGBA", (CARD_PIXELS, CARD_PIXELS), "white")
-    sheet.alpha_composite(drawn, ((CARD_PIXELS - drawn.width) // 2, (CARD_PIXELS - drawn.height) // 2))
-    return sheet.convert("RGB")
-
-
-def _data_uri(card: Path) -> str:
-    picture = _thumbnail(card)
-    if picture is None:
-        return ""
-    file = io.BytesIO()
-    picture.quantize(64).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def korean_font() -> Path | str:
@@ -248,10 +179,10 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
             lines += [(line, large, _INK) for line in _wrapped(f"{number}. {text}", large, room)]
         lines += [(line, small, _QUIET) for note in _notes(item) for line in _wrapped(f"※ {note}", small, room)]
         strips.append((item, lines, max(_TILE + _CAPTION, sum(_line_height(font) for _, font, _ in lines)) + 40))
-    credit = _wrapped(
-        " ".join(_credit([Path(card) for item in items for card in item["cards"]]).split()), tiny, _WIDTH - 2 * _MARGIN
+    credited = _wrapped(
+        " ".join(credit([Path(card) for item in items for card in item["cards"]]).split()), tiny, _WIDTH - 2 * _MARGIN
     )
-    height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(credit) * _line_height(tiny) + 16
+    height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(credited) * _line_height(tiny) + 16
     sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     top = _MARGIN
@@ -260,7 +191,7 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
         draw.rounded_rectangle(box, 16, _SHEET, _LINE, 2)
         for number, (card, word) in enumerate(zip(item["cards"], item["keywords"], strict=True)):
             left = _MARGIN + 20 + number * (_TILE + 12)
-            if picture := _thumbnail(Path(card)):
+            if picture := thumbnail(Path(card)):
                 sheet.paste(picture.resize((_TILE, _TILE)), (left, top + 20))
             draw.rounded_rectangle((left, top + 20, left + _TILE, top + 20 + _TILE), 8, None, _LINE, 2)
             name = _wrapped(word, middle, _TILE + 10)[0]
@@ -270,7 +201,7 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
             draw.text((text_left, down), line, colour, font)
             down += _line_height(font)
         top += tall + 20
-    for number, line in enumerate(credit):
+    for number, line in enumerate(credited):
         draw.text((_MARGIN, top + number * _line_height(tiny)), line, _QUIET, tiny)
     file = io.BytesIO()
     sheet.save(file, "PNG", optimize=True)

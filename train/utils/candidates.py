@@ -1,0 +1,183 @@
+"""Where the candidates to be scored come from: a model, or a file of predictions that anybody wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.prepare.records import INTERPRETATIONS, Sample, UserError, nfc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.generation import Request
+
+    Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
+
+log = logging.getLogger("aac")
+BATCH = 32
+
+
+def encode_cards(model: AACMultimodalModel, samples: Sequence[Sample], images: Path) -> Cards:
+    """The samples' distinct cards, each encoded once.
+
+    Raises:
+        UserError: a card's picture is missing or unreadable.
+    """
+    from train.data.dataset import find_pictures
+    from train.data.features import open_picture
+    from train.models.generation import encode_pictures
+
+    encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
+    paths = find_pictures(samples, images)
+    for first in range(0, len(paths), BATCH):
+        group = paths[first : first + BATCH]
+        features, sizes = encode_pictures(model, [open_picture(path) for path in group])
+        encoded |= {nfc(p.name): pair for p, pair in zip(group, zip(features, sizes, strict=True), strict=True)}
+    return encoded
+
+
+def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
+    """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
+    from train.models.generation import Request
+
+    return [
+        Request(
+            features=[cards[card][0] for card in sample.cards],
+            sizes=[cards[card][1] for card in sample.cards],
+            persona=sample.persona,
+            context=sample.context,
+            keywords=list(sample.keywords) if keywords else None,
+        )
+        for sample in samples
+    ]
+
+
+def generate(
+    model: AACMultimodalModel, requests: Sequence[Request], what: str, confidence: bool = False
+) -> list[list[dict[str, Any]]]:
+    """Candidates for every request in the order given; rows with equally many cards are decoded together."""
+    from tqdm import tqdm
+
+    from train.models.generation import interpret_parsed
+
+    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
+    results: list[list[dict[str, Any]]] = [[] for _ in requests]
+    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
+        group = order[first : first + BATCH]
+        told = interpret_parsed(model, [requests[i] for i in group], confidence=confidence)
+        for i, three in zip(group, told, strict=True):
+            results[i] = three
+    return results
+
+
+def styles_read(model: AACMultimodalModel, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
+    """How many styles of the reference answers the classifier reads without being told any: [rows, (right, answers)].
+
+    Chance is one in three.
+    """
+    import numpy as np
+    import torch
+
+    from train.data.dataset import Row, collate
+
+    counts = np.zeros((len(samples), 2))
+    for first in range(0, len(samples), BATCH):
+        group = range(first, min(first + BATCH, len(samples)))
+        features = [feature for i in group for feature in requests[i].features]
+        sizes = [size for i in group for size in requests[i].sizes]
+        rows, start = [], 0
+        for i in group:
+            r, answers = requests[i], [model.encoder.answer(text) for text in samples[i].output]
+            cards = list(range(start, start + len(r.sizes)))
+            start += len(cards)
+            image_tokens = [model.processor.num_tokens(size) for size in r.sizes]
+            prompt = model.encoder.prompt(image_tokens, r.persona, r.context, r.keywords)
+            rows.append(Row(prompt, answers, [0, 1, 2], cards, r.persona, r.context))
+        clusters = model.picture_clusters(features).cpu()
+        batch = collate(rows, model.encoder, clusters, [True] * len(rows)).to(model.device)
+        with torch.inference_mode():
+            hidden = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=False).last_hidden_state
+            places = batch.answer_places
+            scores = model.styles.logits(hidden[batch.style_places[:, :1], places.clamp(min=0)], places >= 0)
+        right = (scores.argmax(-1) == batch.style_labels).view(len(rows), -1)
+        counts[first : first + len(rows)] = np.stack([right.sum(1).cpu(), np.full(len(rows), right.shape[1])], axis=1)
+    return counts
+
+
+def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
+    """The candidates of a JSON-lines file, `{"id": 17, "interpretations": ["…", "…", "…"]}` a line, in samples' order.
+
+    Args:
+        path: the file.
+        samples: the rows to score; each needs a line.
+        known: ids of rows that may stand in the file without being scored (another split); they are counted.
+
+    Raises:
+        UserError: not such a file, an id twice, an id that no row has, or a row without a line.
+    """
+    found: dict[int, list[str]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        row_id, texts = _prediction(line, f"{path}: line {number}")
+        if row_id in found:
+            raise UserError(f"{path}: line {number}: id {row_id} stands there twice; keep one line a record")
+        found[row_id] = texts
+    wanted = [sample.id for sample in samples]
+    strange = sorted(found.keys() - set(wanted) - (known or set()))
+    if strange:
+        raise UserError(f"{path}: id {strange[0]} is no row of the data ({len(strange)} such ids); see --data")
+    if missing := [row_id for row_id in wanted if row_id not in found]:
+        raise UserError(
+            f"{path}: no line for id {missing[0]} ({len(missing)} of {len(wanted)} rows are missing); "
+            "predict them, or choose the rows with --split"
+        )
+    if spare := len(found) - len(wanted):
+        log.info("%s: %d lines of rows that are not scored here are left out", path, spare)
+    if empty := sum(not found[row_id] for row_id in wanted):
+        log.warning("%s: %d rows without any interpretation score as empty", path, empty)
+    return [found[row_id] for row_id in wanted]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; give a JSON-lines file of predictions") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; give a JSON-lines file of predictions") from None
+
+
+def _prediction(line: str, where: str) -> tuple[int, list[str]]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f'{where}: not JSON ({error.msg}); write {{"id": 17, "interpretations": ["…"]}}') from None
+    row_id = record.get("id") if isinstance(record, dict) else None
+    if not isinstance(row_id, int) or isinstance(row_id, bool):
+        raise UserError(f"{where}: field 'id' must be the record's number, not {row_id!r}")
+    texts = record.get("interpretations")
+    if not isinstance(texts, list) or len(texts) > INTERPRETATIONS or not all(isinstance(text, str) for text in texts):
+        raise UserError(
+            f"{where}: field 'interpretations' must list at most {INTERPRETATIONS} sentences, not {texts!r}"
+        )
+    return row_id, texts
+
+
+def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Sequence[str]]) -> None:
+    """What `read_predictions` reads."""
+    from dataset.prepare.records import write_atomic
+
+    lines = (
+        json.dumps({"id": sample.id, "interpretations": list(three)}, ensure_ascii=False) + "\n"
+        for sample, three in zip(samples, threes, strict=True)
+    )
+    write_atomic(path, "".join(lines).encode())
