@@ -9,7 +9,7 @@ from train.utils.table import Table, column
 
 def table(values: list[float], people: list[str] | None = None, **more: np.ndarray) -> Table:
     people = people or [str(n % 5) for n in range(len(values))]
-    return Table(list(range(len(values))), people, {"voice": column(values), **more})
+    return Table([str(n) for n in range(len(values))], people, {"voice": column(values), **more})
 
 
 def test_values_by_hand() -> None:
@@ -46,7 +46,7 @@ def test_other_rows_are_not_compared() -> None:
     with pytest.raises(UserError, match="same rows"):
         table([1.0, 0.0]).minus(table([1.0]))
     both = table([1.0, 0.0, 1.0])
-    assert both.only({2, 0}).minus(table([0.5, 9, 0.5]).only({0, 2}))["voice"].gap == pytest.approx(0.5)
+    assert both.only({"2", "0"}).minus(table([0.5, 9, 0.5]).only({"0", "2"}))["voice"].gap == pytest.approx(0.5)
 
 
 def test_files_keep_every_count(tmp_path) -> None:
@@ -57,7 +57,7 @@ def test_files_keep_every_count(tmp_path) -> None:
     assert read.values() == pytest.approx(wrote.values(), abs=1e-6)
     with pytest.raises(UserError, match=r"none\.jsonl: not found"):
         Table.read(tmp_path / "none.jsonl")
-    for text in ("", "{}\n", '{"id": 1, "person": "a", "counts": {"voice": "?"}}\n', "no json"):
+    for text in ("", "{}\n", '{"row": "1", "person": "a", "counts": {"voice": "?"}}\n', "no json"):
         (tmp_path / "bad.jsonl").write_text(text)
         with pytest.raises(UserError, match="run the evaluation again"):
             Table.read(tmp_path / "bad.jsonl")

@@ -1,18 +1,20 @@
-"""Score a trained model: candidates for a split, metrics with intervals, ablations.
+"""Score candidates against references, cards, persona and context: a trained model's, or anybody's.
 
 python train/evaluate.py --checkpoint train/checkpoints/best_model.pt --ablate
+python train/evaluate.py --predictions gpt4.jsonl --output train/logs/gpt4
+python train/evaluate.py --compare train/logs/evaluation/metrics.json train/logs/gpt4/metrics.json
+python train/evaluate.py --rate train/logs/evaluation/predictions.jsonl gpt4.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import logging
 import os
 import random
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,172 +24,295 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import (  # noqa: E402
-    SPLITS,
-    Context,
-    Persona,
-    Sample,
-    UserError,
-    load_samples,
-    write_atomic,
-    write_json,
-)
-from train.config.train_config import TRAIN_CONFIG, at_root  # noqa: E402
+from dataset.prepare.records import SPLITS, UserError, load_samples, read_json, write_json  # noqa: E402
+from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.models.generation import Request
+    from train.utils.table import Table
 
 log = logging.getLogger("aac")
-BATCH = 32
-HEADLINE = ("bleu4", "rougeL", "card_coverage", "register_accuracy", "register", "distinct3")
+HEADLINE = ("bleu4", "rougeL", "set_score", "card_coverage", "polarity", "register_accuracy", "register", "distinct3")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", metavar="PATH", help="default: best_model.pt in the workspace")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--checkpoint", metavar="PATH", help="score this model; default: best_model.pt in the workspace")
+    what.add_argument(
+        "--predictions", metavar="FILE", help='score a file of {"id": 17, "interpretations": ["…"]} lines'
+    )
+    what.add_argument("--compare", nargs=2, metavar="METRICS", help="paired differences of two scored metrics.json")
+    what.add_argument("--rate", nargs=2, metavar="PREDICTIONS", help="write a blind rating sheet of two predictions")
+    parser.add_argument(
+        "--ratings", nargs="+", metavar="CSV", help="with --rate: filled sheets, one a rater, to sum up"
+    )
     parser.add_argument("--data", metavar="FILE", help="rows in the public format; default: the workspace's")
     parser.add_argument("--images", metavar="DIR", help="the cards' folder; default: the workspace's")
     parser.add_argument("--split", choices=[*SPLITS, "all"], default="test")
     parser.add_argument("--output", metavar="DIR", help="default: train/logs/evaluation in the workspace")
     parser.add_argument("--limit", type=int, metavar="N", help="score N rows, drawn with a fixed seed")
-    parser.add_argument("--ablate", action="store_true", help="also without persona, context, and with other cards")
+    parser.add_argument("--ablate", nargs="*", metavar="NAME", help="also without its parts: all, or those named")
     parser.add_argument("--with-keywords", action="store_true", help="tell the model the cards' words")
+    parser.add_argument("--similarity-model", metavar="NAME", help="sentence model (may be downloaded) or lemma-tfidf")
+    parser.add_argument("--config", metavar="FILE", help="JSON with keys of train/config/train_config.py")
     parser.add_argument("--workspace", metavar="DIR", default=ROOT, help="root of the default paths")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.ratings and not args.rate:
+        parser.error("--ratings goes with --rate A.jsonl B.jsonl")
+    if args.limit is not None and args.limit < 1:
+        parser.error("--limit must be at least 1")
+    if args.ablate is not None and (args.predictions or args.compare or args.rate):
+        parser.error("--ablate needs a model, so it goes with --checkpoint")
+    return args
 
 
-def rows_of(path: Path, split: str, limit: int | None) -> list[Sample]:
-    """The rows to score.
+class Rows:
+    """What is scored, what training saw, and where things lie.
 
     Raises:
-        UserError: none are left.
+        UserError: no row is left, or two rows share an id.
     """
-    samples, _ = load_samples(path)
-    chosen = [sample for sample in samples if split in ("all", sample.split)]
-    if not chosen:
-        raise UserError(f"{path}: no rows in split {split!r}; use --split all or make more data")
-    if limit and limit < len(chosen):
-        chosen = random.Random(0).sample(chosen, limit)
-    return chosen
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.config = load_config(args.config)
+        self.root = Path(args.workspace).resolve()
+        self.data = Path(args.data) if args.data else at_root(self.config["processed_data"], self.root)
+        self.images = Path(args.images) if args.images else at_root(self.config["images_folder"], self.root)
+        self.output = Path(args.output) if args.output else self.root / "train/logs/evaluation"
+        every, skipped = load_samples(self.data)
+        for reason, count in skipped.items():
+            log.warning("%s: %d %s rows left out", self.data, count, reason)
+        chosen = [sample for sample in every if args.split in ("all", sample.split)]
+        if not chosen:
+            raise UserError(f"{self.data}: no rows in split {args.split!r}; use --split all or make more data")
+        if args.limit and args.limit < len(chosen):
+            chosen = random.Random(0).sample(chosen, args.limit)
+        self.known = {sample.id for sample in every}
+        if len(self.known) < len(every):
+            raise UserError(f"{self.data}: two rows share an id; number the rows")
+        self.samples = chosen
+        self.learned = [sample for sample in every if sample.split == "train"]
+        log.info("%s: %d rows (%s)", self.data, len(chosen), args.split)
 
 
-def requests_of(model: AACMultimodalModel, samples: Sequence[Sample], images: Path, keywords: bool) -> list[Request]:
-    """Rows to requests; each card is encoded once."""
-    from train.data.dataset import find_pictures
-    from train.data.features import open_picture
-    from train.models.generation import Request, encode_pictures
+class Scorer:
+    """Candidates to counts, with everything that is fitted or loaded once."""
 
-    encoded: dict[str, Any] = {}
-    from dataset.prepare.records import nfc
+    def __init__(self, rows: Rows, similarity_model: str | None) -> None:
+        from train.utils import aac_metrics, similarity
 
-    for path in find_pictures(samples, images):
-        features, sizes = encode_pictures(model, [open_picture(path)])
-        encoded[nfc(path.name)] = (features[0], sizes[0])
-    made = []
-    for sample in samples:
-        cards = [encoded[card] for card in sample.cards]
-        words = sample.keywords if keywords else None
-        made.append(Request([f for f, _ in cards], [s for _, s in cards], sample.persona, sample.context, words))
-    return made
+        self.rows = rows
+        self.habits = aac_metrics.Habits(rows.learned) if rows.learned else None
+        texts = [text for sample in rows.learned or rows.samples for text in sample.output]
+        model = similarity_model or rows.config["similarity_model"]
+        self.similarity = similarity.choose(model, similarity_model is not None, texts)
 
+    def table(self, threes: Sequence[Sequence[str]]) -> Table:
+        from train.utils import metrics
 
-def generate(model: AACMultimodalModel, requests: Sequence[Request], what: str) -> list[list[dict[str, Any]]]:
-    """Candidates for every request, long prompts beside long ones, in the order given."""
-    from tqdm import tqdm
-
-    from train.models.generation import interpret_parsed
-
-    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
-    results: list[list[dict[str, Any]]] = [[] for _ in requests]
-    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows"):
-        group = order[first : first + BATCH]
-        for i, three in zip(
-            group, interpret_parsed(model, [requests[i] for i in group], confidence=False), strict=True
-        ):
-            results[i] = three
-    return results
-
-
-def ablations(requests: Sequence[Request]) -> dict[str, list[Request]]:
-    """The same rows with a part taken away. Shuffled images: every card replaced by one the row does not hold."""
-    draw = random.Random(0)
-    pool = {id(f): (f, s) for r in requests for f, s in zip(r.features, r.sizes, strict=True)}
-
-    def other(request: Request) -> Request:
-        own = {id(feature) for feature in request.features}
-        picked = draw.sample([pair for key, pair in pool.items() if key not in own], len(own))
-        return replace(request, features=[f for f, _ in picked], sizes=[s for _, s in picked])
-
-    return {
-        "shuffled_images": [other(r) for r in requests],
-        "no_persona": [replace(r, persona=Persona()) for r in requests],
-        "no_context": [replace(r, context=Context()) for r in requests],
-        "no_persona_no_context": [replace(r, persona=Persona(), context=Context()) for r in requests],
-    }
+        rows = zip(self.rows.samples, threes, strict=True)
+        predictions = [metrics.Prediction(sample, list(three)) for sample, three in rows]
+        return metrics.measure(predictions, self.habits, self.rows.config["voice"], self.similarity)
 
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """Load, generate, score, write `metrics.json` and `predictions.jsonl`; returns the metrics."""
-    from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.utils import metrics
+    """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
+    from train.utils import metrics, score_page
+    from train.utils.baselines import baselines
+    from train.utils.candidates import read_predictions, write_predictions
 
-    root = Path(args.workspace).resolve()
-    checkpoint = args.checkpoint or root / "train/checkpoints/best_model.pt"
-    data = Path(args.data) if args.data else at_root(TRAIN_CONFIG["processed_data"], root)
-    images = Path(args.images) if args.images else at_root(TRAIN_CONFIG["images_folder"], root)
-    output = Path(args.output) if args.output else root / "train/logs/evaluation"
-    samples = rows_of(data, args.split, args.limit)
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AACMultimodalModel.load_model(checkpoint, {**TRAIN_CONFIG, "device": device})
-    log.info("Scoring %d rows of %s (%s) with %s", len(samples), data, args.split, checkpoint)
-    requests = requests_of(model, samples, images, args.with_keywords)
-    three = generate(model, requests, "candidates")
-    predictions = [metrics.Prediction(s, [c["text"] for c in t]) for s, t in zip(samples, three, strict=True)]
-    learned = [sample for sample in load_samples(data)[0] if sample.split == "train"]
-    result = metrics.score(predictions, fit_on=learned)
-    result["rows"] = len(samples)
-    result["not_from_model"] = sum(not c["source"].startswith("model") for t in three for c in t) / (3 * len(three))
-    if args.ablate:
-        result["ablations"] = {}
-        for name, changed in ablations(requests).items():
-            texts = [[c["text"] for c in t] for t in generate(model, changed, name)]
-            scored = metrics.score([metrics.Prediction(s, t) for s, t in zip(samples, texts, strict=True)], bootstrap=0)
-            result["ablations"][name] = {k: v for k, v in scored.items() if isinstance(v, int | float)}
-    write_json(output / "metrics.json", result)
-    lines = [
-        json.dumps({"id": s.id, "interpretations": [c["text"] for c in t]}, ensure_ascii=False) + "\n"
-        for s, t in zip(samples, three, strict=True)
-    ]
-    write_atomic(output / "predictions.jsonl", "".join(lines).encode())
+    rows = Rows(args)
+    scorer = Scorer(rows, args.similarity_model)
+    more: dict[str, Any] = {}
+    if args.predictions:
+        threes = read_predictions(Path(args.predictions), rows.samples, rows.known)
+        table, notes = scorer.table(threes), [[] for _ in threes]
+    else:
+        threes, table, notes, more = score_model(args, rows, scorer)
+    predictions = [metrics.Prediction(s, list(t)) for s, t in zip(rows.samples, threes, strict=True)]
+    result = metrics.summary(table, predictions, similarity=scorer.similarity)
+    result |= {"rows": len(rows.samples), **more}
+    result["baselines"] = {
+        name: scorer.table(told).values() for name, told in baselines(rows.samples, rows.learned).items()
+    }
+    if bare := result.get("ablations", {}).get("no_persona_no_context"):
+        result["baselines"]["model_without_persona_and_context"] = flat(bare)
+    table.write(rows.output / "rows.jsonl")
+    result["rows_digest"] = digest(rows.output / "rows.jsonl")
+    write_json(rows.output / "metrics.json", result)
+    write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
+    score_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
     show(result)
-    print(f"-> {output / 'metrics.json'}")
+    for name in ("metrics.json", "report.html"):
+        print(f"-> {rows.output / name}")
     return result
 
 
+def score_model(
+    args: argparse.Namespace, rows: Rows, scorer: Scorer
+) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
+    """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
+    import torch
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.utils.candidates import encode_cards, generate, requests_of, styles_read
+
+    checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
+    log.info("Scoring %s", checkpoint)
+    requests = requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
+    three = generate(model, requests, "candidates")
+    threes = [[c["text"] for c in t] for t in three]
+    table = scorer.table(threes)
+    table.counts["style_accuracy"] = styles_read(model, rows.samples, requests)
+    notes = [[c["source"] for c in t if c["source"] != "model"] for t in three]
+    more: dict[str, Any] = sources(three)
+    if args.ablate is not None:
+        more |= ablate(args, rows, model, requests, scorer, table)
+    return threes, table, notes, more
+
+
+def sources(three: Sequence[Sequence[dict[str, Any]]]) -> dict[str, float]:
+    """Shares of the candidates that the gate had decoded again, and that do not come from the model at all."""
+    told = [c["source"] for t in three for c in t]
+    return {
+        "decoded_again": sum(source == "model, decoded again" for source in told) / len(told),
+        "not_from_model": sum(not source.startswith("model") for source in told) / len(told),
+    }
+
+
+def ablate(
+    args: argparse.Namespace, rows: Rows, model: AACMultimodalModel, requests: list[Any], scorer: Scorer, whole: Table
+) -> dict[str, Any]:
+    """The same rows with parts taken away: `ablations`, and other ways to tell the cards: `inputs`."""
+    from train.utils import ablations
+    from train.utils.candidates import blank_card, generate
+
+    def scored(name: str, changed: list[Any]) -> dict[str, Any]:
+        three = generate(model, changed, name)
+        table = scorer.table([[c["text"] for c in t] for t in three])
+        gaps = whole.minus(table)
+        spans = {key: [gap.low, gap.high] for key, gap in gaps.items() if gap.low == gap.low}
+        found = table.values() | sources(three)
+        return found | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
+
+    found: dict[str, Any] = {}
+    for name in ablations.check_names(args.ablate):
+        if name in ablations.CHANGES:
+            found[name] = scored(name, ablations.changed(name, requests))
+        else:
+            with ablations.without(model, ablations.PARTS[name]):
+                found[name] = scored(name, requests)
+    told: dict[str, Any] = {}
+    if not args.ablate and not args.with_keywords:
+        told["pictures_only"] = whole.values()
+        words, blank = [list(sample.keywords) for sample in rows.samples], blank_card(model)
+        for name in ablations.INPUTS:
+            told[name] = scored(name, ablations.inputs(name, requests, words, blank))
+    return {"ablations": found, **({"inputs": told} if told else {})}
+
+
+def compare(args: argparse.Namespace) -> dict[str, Any]:
+    """Paired differences of two evaluations, on the rows that both scored."""
+    from train.utils.table import Table
+
+    tables = []
+    for path in (Path(name) for name in args.compare):
+        scores = read_json(path, "evaluate.py writes it")
+        beside = path.with_name("rows.jsonl")
+        table = Table.read(beside)
+        if not isinstance(scores, dict) or scores.get("rows_digest") != digest(beside):
+            raise UserError(f"{beside}: not the rows of {path}; keep the two files of one evaluation together")
+        tables.append(table)
+    common = set(tables[0].ids) & set(tables[1].ids)
+    if not common:
+        raise UserError(f"{args.compare[0]} and {args.compare[1]} share no row: they were scored on other data")
+    for path, table in zip(args.compare, tables, strict=True):
+        if len(table.ids) > len(common):
+            log.warning("%s: %d rows are not in the other file and left out", path, len(table.ids) - len(common))
+    gaps = tables[0].only(common).minus(tables[1].only(common))
+    print(f"A {args.compare[0]}\nB {args.compare[1]}\n{len(common)} rows, paired; * the 95 % interval excludes 0")
+    print(f"{'':34}{'A':>9}{'B':>9}{'A - B':>9}")
+    for key, gap in gaps.items():
+        span = "" if gap.low != gap.low else f"   [{gap.low:+.3f}, {gap.high:+.3f}]"
+        mark = " *" if gap.low > 0 or gap.high < 0 else ""
+        print(f"{key:34}{gap.first:>9.3f}{gap.second:>9.3f}{gap.gap:>+9.3f}{span}{mark}")
+    result = {"rows": len(common), "differences": {key: gap._asdict() for key, gap in gaps.items()}}
+    if args.output:
+        write_json(Path(args.output) / "comparison.json", result)
+    return result
+
+
+def rate(args: argparse.Namespace) -> dict[str, Any]:
+    """Write a blind rating sheet of two sets of predictions, or sum up filled ones."""
+    from train.utils import rating
+    from train.utils.candidates import read_predictions
+
+    rows = Rows(args)
+    one, other = (read_predictions(Path(path), rows.samples, rows.known) for path in args.rate)
+    if not args.ratings:
+        paths = rating.write_sheets(rows.output, rows.samples, one, other, rows.images)
+        print("Fill in one of them; nothing in it tells which system wrote a sentence:")
+        print(*(f"-> {path}" for path in paths), sep="\n")
+        return {}
+    result = rating.sum_up([Path(path) for path in args.ratings], rows.samples, one, other)
+    write_json(rows.output / "ratings.json", result)
+    rating.show(result, args.rate)
+    print(f"-> {rows.output / 'ratings.json'}")
+    return result
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def flat(scores: dict[str, Any]) -> dict[str, float]:
+    """The numbers of an entry, without what is nested."""
+    return {key: value for key, value in scores.items() if isinstance(value, int | float)}
+
+
 def show(result: dict[str, Any]) -> None:
-    """A short table: the headline metrics, with their intervals, and each ablation."""
-    columns = {"all": result, **result.get("ablations", {})}
-    print(f"{'':24}" + "".join(f"{name:>19}" for name in HEADLINE))
-    for name, values in columns.items():
-        print(f"{name:24}" + "".join(f"{values[key]:>19.3f}" for key in HEADLINE))
-    intervals = result.get("intervals", {})
-    if intervals:
-        spans = ("[{:.3f}, {:.3f}]".format(*intervals[key]) if key in intervals else "" for key in HEADLINE)
-        print(f"{'95 % interval':24}" + "".join(f"{span:>19}" for span in spans))
+    """A short table: the headline metrics with their intervals, then baselines, inputs and ablations."""
+    print(f"{'':34}" + "".join(f"{name:>18}" for name in HEADLINE))
+    print(line("all", result))
+    spans = result.get("intervals", {})
+    if spans:
+        cells = ("[{:.3f}, {:.3f}]".format(*spans[key]) if key in spans else "" for key in HEADLINE)
+        print(f"{'95 % interval':34}" + "".join(f"{cell:>18}" for cell in cells))
+    for kind in ("baselines", "inputs", "ablations"):
+        if kind in result:
+            print(kind)
+        for name, values in result.get(kind, {}).items():
+            print(line(f"  {name}", values))
+    others = {key: value for key, value in flat(result).items() if key not in HEADLINE}
+    print(
+        " · ".join(
+            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in others.items()
+        )
+    )
+
+
+def line(name: str, values: dict[str, Any]) -> str:
+    return f"{name:34}" + "".join(f"{values[key]:>18.3f}" if key in values else f"{'–':>18}" for key in HEADLINE)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0 done, 2 a user's mistake."""
+    """Returns the exit code: 0 done, 1 a run-time failure, 2 a user's mistake, 130 after Ctrl-C."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    verb: Callable[[argparse.Namespace], Any] = compare if args.compare else rate if args.rate else evaluate
     try:
-        evaluate(args)
+        verb(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

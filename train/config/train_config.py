@@ -69,6 +69,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "best_metric": "val_loss",
     "eval_samples": 512,  # validation rows a loss evaluation reads
     "max_new_tokens": 48,
+    "similarity_model": "jhgan/ko-sroberta-multitask",  # hub id or folder; where absent a lexical score stands in
     "log_samples": False,  # True lets loggers see sentences and personas
     "processed_data": "dataset/processed/dataset_completed.json",
     "clustering_results": "dataset/processed/clustering_results.json",
@@ -79,7 +80,7 @@ TRAIN_CONFIG: dict[str, Any] = {
 
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
-RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "voice", *PATH_KEYS)
+RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", "voice", *PATH_KEYS)
 _CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": ("phi3_vision",)}
 _POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "num_crops", "logging_steps")
 _POSITIVE += ("eval_steps", "save_steps", "max_length", "max_checkpoints", "max_new_tokens", "learning_rate")

@@ -181,3 +181,13 @@ def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Se
         for sample, three in zip(samples, threes, strict=True)
     )
     write_atomic(path, "".join(lines).encode())
+
+
+def blank_card(model: AACMultimodalModel) -> tuple[Tensor, tuple[int, int]]:
+    """Features and frame of a white picture: what a model sees where only the words of the cards are told."""
+    from PIL import Image
+
+    from train.models.generation import encode_pictures
+
+    features, sizes = encode_pictures(model, [Image.new("RGB", (224, 224), "white")])
+    return features[0], sizes[0]

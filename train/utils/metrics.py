@@ -104,7 +104,7 @@ def measure(
     if similarity:
         counts[f"semantic_similarity[{similarity.name}]"] = column(similarity.scores(firsts, references))
     samples = [p.sample for p in predictions]
-    return Table([s.id for s in samples], [person_key(s) for s in samples], counts)
+    return Table([row_key(s) for s in samples], [person_key(s) for s in samples], counts)
 
 
 def summary(
@@ -125,6 +125,11 @@ def summary(
     if similarity:
         result["signatures"][f"semantic_similarity[{similarity.name}]"] = similarity.signature
     return result
+
+
+def row_key(sample: Sample) -> str:
+    """The row's id with a digest of all that it holds: rows of other data are never taken for the same."""
+    return f"{sample.id}-{hashlib.sha256(sample.model_dump_json().encode()).hexdigest()[:8]}"
 
 
 def person_key(sample: Sample) -> str:

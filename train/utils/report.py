@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,25 +31,54 @@ _SYSTEM_FONTS = (
     "AppleSDGothicNeo.ttc",
     "malgun.ttf",
 )
-_METRIC_NAMES = {
+METRIC_NAMES = {
     "bleu4": "BLEU-4",
     "rougeL": "ROUGE-L",
     "set_score": "세 문장 ROUGE-L",
     "distinct3": "서로 다른 세 문장",
     "card_coverage": "카드 반영",
+    "card_coverage_all": "카드 반영(세 문장)",
     "polarity": "긍정·부정 유지",
     "addition": "덧붙인 내용 없음",
     "illocution": "묻기와 말하기",
     "register_accuracy": "말투 일치",
     "register": "말투 적절",
+    "voice": "말하는 사람",
+    "complexity": "문장 길이",
+    "vocabulary": "낱말",
+    "interest": "관심사",
+    "persona_consistency": "페르소나 일관성",
     "context_relevance": "상황 관련",
+    "style_accuracy": "문체 구별",
 }
-_ABLATION_NAMES = {
+_ROW_NAMES = {
+    "keywords": "카드 낱말 그대로",
+    "grammar_cards_only": "카드만 아는 문법 규칙",
+    "nearest_neighbour": "가장 비슷한 학습 문장",
+    "model_without_persona_and_context": "사람·상황을 모르는 모델",
+    "pictures_only": "그림만",
+    "keywords_only": "낱말만",
+    "pictures_and_keywords": "그림과 낱말",
     "shuffled_images": "다른 그림으로 바꿈",
+    "shuffled_personas": "다른 사람으로 바꿈",
+    "shuffled_contexts": "다른 상황으로 바꿈",
     "no_persona": "사람 정보 없음",
     "no_context": "상황 정보 없음",
     "no_persona_no_context": "사람·상황 정보 없음",
+    "no_persona_embedding": "페르소나 임베딩 없음",
+    "no_context_attention": "컨텍스트 어텐션 없음",
+    "no_cluster_memory": "클러스터 기억 없음",
+    "no_style_embedding": "문체 임베딩 없음",
+    "no_text_persona": "프롬프트에 사람 없음",
+    "no_text_context": "프롬프트에 상황 없음",
+    "heads_only": "프롬프트에 사람·상황 없음",
+    "text_only": "프롬프트의 사람·상황만",
 }
+# What the page of a demo shows; a report shows all.
+_SHORT = (
+    *("bleu4", "rougeL", "set_score", "distinct3", "card_coverage", "polarity", "addition", "illocution"),
+    *("register_accuracy", "register", "context_relevance"),
+)
 _SOURCE_NAMES = {
     "model, decoded again": "모델이 다시 만든 문장",
     "grammar": "문법 규칙으로 만든 문장",
@@ -68,7 +97,7 @@ def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, sc
     """
     pictures = Pictures(Path(card) for item in items for card in item["cards"])
     articles = "".join(_article(item, pictures) for item in items)
-    body = f"{_table(scores)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
+    body = f"{score_table(scores, _SHORT)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
     write_html(path, title, body, pictures.css())
 
 
@@ -76,7 +105,7 @@ def _article(item: dict[str, Any], pictures: Pictures) -> str:
     figures = pictures.figures([Path(card) for card in item["cards"]], item["keywords"])
     said = "".join(f"<li>{escape(text)}</li>" for text in item["candidates"])
     asked = "".join(f"<li>{escape(text)}</li>" for text in item.get("references", ()))
-    note = "".join(f'<p class="note">※ {escape(text)}</p>' for text in _notes(item))
+    note = "".join(f'<p class="note">※ {escape(text)}</p>' for text in notes_of(item))
     return (
         f'<article><div class="cards">{figures}</div><p class="who">{escape(_who(item))}</p><ol>{said}</ol>{note}'
         + (f"<details><summary>참고 문장</summary><ul>{asked}</ul></details>" if asked else "")
@@ -84,13 +113,15 @@ def _article(item: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
-def _table(scores: dict[str, Any]) -> str:
-    keys = [key for key in _METRIC_NAMES if isinstance(scores.get(key), int | float)]
+def score_table(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> str:
+    """The named metrics, a column each: all rows, several cards, then baselines, inputs and ablations."""
+    keys = [key for key in names if isinstance(scores.get(key), int | float)]
     if not keys:
         return ""
-    head = "".join(f"<th>{escape(_METRIC_NAMES[key])}</th>" for key in keys)
+    head = "".join(f"<th>{escape(METRIC_NAMES[key])}</th>" for key in keys)
     rows = {"모두": scores, "카드 2–4장": scores.get("multi") or {}}
-    rows |= {_ABLATION_NAMES.get(name, name): values for name, values in scores.get("ablations", {}).items()}
+    for kind in ("baselines", "inputs", "ablations"):
+        rows |= {_ROW_NAMES.get(name, name): values for name, values in scores.get(kind, {}).items()}
     body = ""
     for name, values in rows.items():
         if values:
@@ -115,8 +146,9 @@ def _who(item: dict[str, Any]) -> str:
     return who(item.get("persona_id"), item.get("persona", ""), item.get("context", ""))
 
 
-def _notes(item: dict[str, Any]) -> list[str]:
-    return [_SOURCE_NAMES.get(note, note) for note in item.get("notes", ())]
+def notes_of(item: dict[str, Any]) -> list[str]:
+    """In Korean, where sentences come from that are not the model's first."""
+    return [_SOURCE_NAMES.get(note, note) for note in dict.fromkeys(item.get("notes", ()))]
 
 
 def korean_font() -> Path | str:
@@ -177,7 +209,7 @@ def draw_png(path: str | Path, items: Sequence[dict[str, Any]]) -> None:
         lines = [(line, small, _QUIET) for line in _wrapped(_who(item), small, room)]
         for number, text in enumerate(item["candidates"], 1):
             lines += [(line, large, _INK) for line in _wrapped(f"{number}. {text}", large, room)]
-        lines += [(line, small, _QUIET) for note in _notes(item) for line in _wrapped(f"※ {note}", small, room)]
+        lines += [(line, small, _QUIET) for note in notes_of(item) for line in _wrapped(f"※ {note}", small, room)]
         strips.append((item, lines, max(_TILE + _CAPTION, sum(_line_height(font) for _, font, _ in lines)) + 40))
     credited = _wrapped(
         " ".join(credit([Path(card) for item in items for card in item["cards"]]).split()), tiny, _WIDTH - 2 * _MARGIN

@@ -88,24 +88,30 @@ class SentenceModel:
                 f"similarity model {model!r} could not be loaded ({reason[0] if reason else type(error).__name__}); "
                 "give a local folder or a sentence-transformers id"
             ) from None
-        commit = getattr(getattr(self._model[0], "auto_model", None), "config", None)
-        commit = getattr(commit, "_commit_hash", None) or revision or "local"
-        self.signature = f"cosine|model:{self.name}@{commit}|cand:top1|refs:max"
+        self._vectors: dict[str, np.ndarray] = {}
+        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
+        pinned = getattr(config, "_commit_hash", None) or revision or "local"
+        self.signature = f"cosine|model:{self.name}@{pinned}|cand:top1|refs:max"
 
     def scores(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
         """[rows]: each candidate's cosine with the nearest of its references; below 0 counts as 0, as does empty."""
         self._must_read({text for several in references for text in several})
-        texts = sorted({*candidates, *(reference for several in references for reference in several)})
-        place = {text: number for number, text in enumerate(texts)}
-        vectors = self._model.encode(
-            texts, batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        own = vectors[[place[text] for text in candidates]]
+        self._encode([*candidates, *(reference for several in references for reference in several)])
+        known = self._vectors
         nearest = [
-            max(float(vector @ vectors[place[reference]]) for reference in several) if text else 0.0
-            for text, vector, several in zip(candidates, own, references, strict=True)
+            max(float(known[text] @ known[reference]) for reference in several) if text else 0.0
+            for text, several in zip(candidates, references, strict=True)
         ]
         return np.clip(nearest, 0.0, 1.0)
+
+    def _encode(self, texts: Iterable[str]) -> None:
+        """Each text once: references come again with every ablation."""
+        new = sorted(set(texts) - self._vectors.keys())
+        if new:
+            vectors = self._model.encode(
+                new, batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+            )
+            self._vectors.update(zip(new, vectors, strict=True))
 
     def _must_read(self, texts: Iterable[str]) -> None:
         words = sorted({word for text in texts for word in nfc(text).split()})

@@ -18,7 +18,6 @@ from dataset.prepare.records import UserError, write_atomic
 from train.utils import text_metrics
 
 RESAMPLES = 1000
-ROWS_FILE = "rows.jsonl"
 
 
 def _quotient(counts: np.ndarray) -> np.ndarray:
@@ -54,9 +53,9 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """`counts[key]`: [rows, m], in the order of `ids`, whose speakers are `people`."""
+    """`counts[key]`: [rows, m], in the order of `ids` (see `metrics.row_key`), whose speakers are `people`."""
 
-    ids: list[int]
+    ids: list[str]
     people: list[str]
     counts: dict[str, np.ndarray]
 
@@ -116,18 +115,18 @@ class Table:
             found[key] = _value(key, drawn @ sums)
         return found
 
-    def only(self, ids: set[int]) -> Table:
-        """The rows with these ids, in the order of their numbers."""
-        places = sorted((i for i, number in enumerate(self.ids) if number in ids), key=lambda i: self.ids[i])
+    def only(self, ids: set[str]) -> Table:
+        """The rows with these ids, in a fixed order."""
+        places = sorted((i for i, name in enumerate(self.ids) if name in ids), key=lambda i: self.ids[i])
         counts = {key: values[places] for key, values in self.counts.items()}
         return Table([self.ids[i] for i in places], [self.people[i] for i in places], counts)
 
     def write(self, path: Path) -> None:
         """One JSON line a row, so that two runs can be compared later."""
         lines = []
-        for place, (number, person) in enumerate(zip(self.ids, self.people, strict=True)):
+        for place, (name, person) in enumerate(zip(self.ids, self.people, strict=True)):
             counts = {key: [_plain(value) for value in values[place]] for key, values in self.counts.items()}
-            lines.append(json.dumps({"id": number, "person": person, "counts": counts}) + "\n")
+            lines.append(json.dumps({"row": name, "person": person, "counts": counts}) + "\n")
         write_atomic(path, "".join(lines).encode())
 
     @classmethod
@@ -141,7 +140,7 @@ class Table:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             keys = list(rows[0]["counts"])
             counts = {key: np.array([row["counts"][key] for row in rows], dtype=float) for key in keys}
-            return cls([row["id"] for row in rows], [row["person"] for row in rows], counts)
+            return cls([row["row"] for row in rows], [row["person"] for row in rows], counts)
         except FileNotFoundError:
             raise UserError(f"{path}: not found; evaluate.py writes it beside metrics.json") from None
         except (ValueError, KeyError, IndexError, TypeError):
