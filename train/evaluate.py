@@ -247,13 +247,13 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 
 def rate(args: argparse.Namespace) -> dict[str, Any]:
     """Write a blind rating sheet of two sets of predictions, or sum up filled ones."""
-    from train.utils import rating
+    from train.utils import rating, rating_sheet
     from train.utils.candidates import read_predictions
 
     rows = Rows(args)
     one, other = (read_predictions(Path(path), rows.samples, rows.known) for path in args.rate)
     if not args.ratings:
-        paths = rating.write_sheets(rows.output, rows.samples, one, other, rows.images)
+        paths = rating_sheet.write_sheets(rows.output, rows.samples, one, other, rows.images)
         print("Fill in one of them; nothing in it tells which system wrote a sentence:")
         print(*(f"-> {path}" for path in paths), sep="\n")
         return {}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.prepare.records import UserError, write_atomic
 from train.utils.page import Pictures, credit, thumbnail, who, write_html
+from train.utils.similarity import LEXICAL
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -113,12 +114,26 @@ def _article(item: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
+def metric_name(key: str) -> str:
+    """The Korean name of a metric; a similarity says whether it compares meaning or words, and by what."""
+    if key.startswith("semantic_similarity["):
+        backend = key.partition("[")[2].removesuffix("]")
+        return f"{'낱말 겹침' if backend == LEXICAL else '의미 유사도'} ({backend})"
+    return METRIC_NAMES[key]
+
+
+def metric_keys(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> list[str]:
+    """The keys of the scores that have a name, in the order of the names; similarities last."""
+    similar = [key for key in scores if key.startswith("semantic_similarity[")]
+    return [key for key in (*names, *similar) if isinstance(scores.get(key), int | float)]
+
+
 def score_table(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> str:
     """The named metrics, a column each: all rows, several cards, then baselines, inputs and ablations."""
-    keys = [key for key in names if isinstance(scores.get(key), int | float)]
+    keys = metric_keys(scores, names)
     if not keys:
         return ""
-    head = "".join(f"<th>{escape(METRIC_NAMES[key])}</th>" for key in keys)
+    head = "".join(f"<th>{escape(metric_name(key))}</th>" for key in keys)
     rows = {"모두": scores, "카드 2–4장": scores.get("multi") or {}}
     for kind in ("baselines", "inputs", "ablations"):
         rows |= {_ROW_NAMES.get(name, name): values for name, values in scores.get(kind, {}).items()}

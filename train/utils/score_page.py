@@ -18,7 +18,7 @@ from dataset.prepare.korean import speech_level
 from train.utils.aac_metrics import FRAGMENT, LEVELS
 from train.utils.metrics import Prediction
 from train.utils.page import Pictures, who, write_html
-from train.utils.report import METRIC_NAMES, notes_of, score_table
+from train.utils.report import metric_keys, metric_name, notes_of, score_table
 from train.utils.table import Table
 
 # What a row is judged by: each lies in 0–1, and a row's shortfall is the sum of what is missing to 1.
@@ -44,8 +44,12 @@ padding:.25rem .4rem;max-width:11rem}label{white-space:nowrap;font-size:.9rem;co
 .charts svg{display:block;width:100%;height:3.5rem;fill:var(--mark)}.charts b{font-size:.85rem;font-weight:600}
 .charts p{display:flex;justify-content:space-between;margin:0;font-size:.75rem;color:var(--quiet)}
 td.same{color:var(--mark);font-weight:700}article{content-visibility:auto;contain-intrinsic-size:auto 16rem}
+th:first-child{position:sticky;left:0;background:var(--sheet)}
 .only{width:auto;display:inline-block;max-width:100%}[hidden]{display:none}
 @media (max-width:36rem){.two{grid-template-columns:1fr}.two h3{margin-top:.4rem}article{padding:.8rem .9rem}
+.charts{grid-template-columns:repeat(3,1fr);gap:.4rem}.charts div{padding:.4rem .5rem}.charts svg{height:2rem}
+.charts b{display:block;font-size:.75rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.charts p span:not(:nth-child(2)){display:none}th,td{padding:.4rem .5rem}
 body{padding:1rem .7rem 2rem}figure{width:min(5.5rem,19vw)}.bar label{flex:1 1 40%}}
 """
 _SCRIPT = """
@@ -89,7 +93,7 @@ def write(
     files = {card: images / card for p in predictions for card in p.sample.cards}
     pictures = Pictures(files.values())
     rows = "".join(_article(predictions[i], each[i], i, files, pictures, notes[i]) for i in worst)
-    keys = [key for key in METRIC_NAMES if any(key in row for row in each)]
+    keys = metric_keys({key: value for row in each for key, value in row.items()})
     numbers = [{key: round(row[key], 4) for key in keys if key in row} for row in each]
     body = (
         f"{score_table(scores)}<h2>점수의 분포</h2><div class='charts'>{_charts(each, keys)}</div>"
@@ -115,7 +119,7 @@ def _article(
     said = "".join(f"<li>{escape(text) or '–'}</li>" for text in prediction.three)
     asked = "".join(f"<li>{escape(text)}</li>" for text in sample.output)
     chips = "".join(
-        f"<li{' class=low' if row[key] < 0.5 else ''}>{escape(METRIC_NAMES[key])} {row[key]:.2f}</li>"
+        f"<li{' class=low' if row[key] < 0.5 else ''}>{escape(metric_name(key))} {row[key]:.2f}</li>"
         for key in JUDGED
         if key in row and row[key] < 1 and key != "set_score"
     )
@@ -135,7 +139,7 @@ def _bar(predictions: Sequence[Prediction], keys: Sequence[str]) -> str:
     cards = Counter(len(p.sample.cards) for p in predictions)
     persons = "".join(f'<option value="{n}">사용자 {n} ({count}건)</option>' for n, count in sorted(people.items()))
     counts = "".join(f'<option value="{n}">{n}장 ({count}건)</option>' for n, count in sorted(cards.items()))
-    orders = "".join(f'<option value="{key}">{escape(METRIC_NAMES[key])}</option>' for key in keys)
+    orders = "".join(f'<option value="{key}">{escape(metric_name(key))}</option>' for key in keys)
     return (
         f'<div class="bar"><label>사용자 <select id="person"><option value="">모두</option>{persons}</select></label>'
         f'<label>카드 <select id="cards"><option value="">모두</option>{counts}</select></label>'
@@ -157,7 +161,7 @@ def _charts(each: Sequence[dict[str, float]], keys: Sequence[str]) -> str:
             for n, count in enumerate(heights.tolist())
         )
         charts += (
-            f"<div><b>{escape(METRIC_NAMES[key])}</b>"
+            f"<div><b>{escape(metric_name(key))}</b>"
             f'<svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img">{bars}</svg>'
             f"<p><span>0</span><span>평균 {np.mean(values):.2f}</span><span>1</span></p></div>"
         )
