@@ -201,7 +201,12 @@ def ablate(
     found: dict[str, Any] = {}
     for name in ablations.check_names(args.ablate):
         if name in ablations.CHANGES:
-            found[name] = scored(name, ablations.changed(name, requests))
+            try:
+                found[name] = scored(name, ablations.changed(name, requests))
+            except UserError as error:  # these rows leave nothing to exchange
+                if args.ablate:
+                    raise
+                log.warning("%s: left out", error)
         else:
             with ablations.without(model, ablations.PARTS[name]):
                 found[name] = scored(name, requests)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from train.data.dataset import Batch
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.models.generation import Request
 
@@ -84,30 +85,39 @@ def styles_read(model: AACMultimodalModel, samples: Sequence[Sample], requests: 
     import numpy as np
     import torch
 
-    from train.data.dataset import Row, collate
-
     counts = np.zeros((len(samples), 2))
     for first in range(0, len(samples), BATCH):
-        group = range(first, min(first + BATCH, len(samples)))
-        features = [feature for i in group for feature in requests[i].features]
-        sizes = [size for i in group for size in requests[i].sizes]
-        rows, start = [], 0
-        for i in group:
-            r, answers = requests[i], [model.encoder.answer(text) for text in samples[i].output]
-            cards = list(range(start, start + len(r.sizes)))
-            start += len(cards)
-            image_tokens = [model.processor.num_tokens(size) for size in r.sizes]
-            prompt = model.encoder.prompt(image_tokens, r.persona, r.context, r.keywords)
-            rows.append(Row(prompt, answers, [0, 1, 2], cards, r.persona, r.context))
-        clusters = model.picture_clusters(features).cpu()
-        batch = collate(rows, model.encoder, clusters, [True] * len(rows)).to(model.device)
+        rows = slice(first, first + BATCH)
+        batch, features, sizes = answered(model, samples[rows], requests[rows])
         with torch.inference_mode():
             hidden = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=False).last_hidden_state
             places = batch.answer_places
             scores = model.styles.logits(hidden[batch.style_places[:, :1], places.clamp(min=0)], places >= 0)
-        right = (scores.argmax(-1) == batch.style_labels).view(len(rows), -1)
-        counts[first : first + len(rows)] = np.stack([right.sum(1).cpu(), np.full(len(rows), right.shape[1])], axis=1)
+        right = (scores.argmax(-1) == batch.style_labels).view(-1, INTERPRETATIONS).sum(1)
+        counts[rows, 0], counts[rows, 1] = right.cpu(), INTERPRETATIONS
     return counts
+
+
+def answered(
+    model: AACMultimodalModel, samples: Sequence[Sample], requests: Sequence[Request]
+) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
+    """Requests with the samples' references as answers, none told its style: a batch, its pictures and their frames."""
+    from train.data.dataset import Row, collate
+
+    features = [feature for request in requests for feature in request.features]
+    sizes = [size for request in requests for size in request.sizes]
+    rows, first = [], 0
+    for sample, r in zip(samples, requests, strict=True):
+        cards = list(range(first, first + len(r.sizes)))
+        first += len(cards)
+        prompt = model.encoder.prompt(
+            [model.processor.num_tokens(size) for size in r.sizes], r.persona, r.context, r.keywords
+        )
+        answers = [model.encoder.answer(text) for text in sample.output]
+        rows.append(Row(prompt, answers, list(range(len(answers))), cards, r.persona, r.context))
+    clusters = model.picture_clusters(features).cpu()
+    batch = collate(rows, model.encoder, clusters, [True] * len(rows))
+    return batch.to(model.device), features, sizes
 
 
 def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
