@@ -1,0 +1,115 @@
+"""On the offline teacher's own sentences: every attack falls in the component made for it, and in no other.
+
+`python benchmarks/metric_attacks.py` prints the whole table on a data set.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from benchmarks.metric_attacks import ATTACKS, table
+from dataset.prepare.lexicon import load_lexicon
+from dataset.prepare.records import Persona, Sample, read_json
+from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
+
+PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"
+
+
+def drawn(count: int, seed: int) -> list[Sample]:
+    """Rows as step 8 makes them; every third person has chosen a card of their topics."""
+    rng = random.Random(seed)
+    pool = [card.keyword for card in load_lexicon()]
+    personas = [Persona.parse(one) for one in read_json(PERSONAS)]
+    samples = []
+    for number in range(count):
+        persona = rng.choice(personas)
+        words = [rng.choice([t for t in persona.interesting_topics if t in pool] or pool)] if number % 3 == 0 else []
+        for _ in range(rng.randint(1, 3)):
+            if following := [word for word in next_cards(words, pool) if word not in words]:
+                words.append(rng.choice(following))
+        context = sample_context(persona, words, rng)
+        cards = [f"1_{word}.png" for word in words]
+        samples.append(
+            Sample(
+                id=number,
+                persona=persona,
+                persona_id=persona.id,
+                context=context,
+                cards=cards,
+                output=interpret(words, persona, context),
+            )
+        )
+    return samples
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, dict[str, float]]:
+    return table(drawn(160, seed=5), drawn(400, seed=6))
+
+
+# What each attack must cost, and what it must leave (to 0.1): metric to the highest score that it may have.
+FALLS = {
+    "personas exchanged": ({"register": 0.93}, ("card_coverage_all", "polarity", "addition", "voice", "illocution")),
+    "contexts exchanged": (
+        {"register": 0.8, "context_relevance": 0.6},
+        ("card_coverage_all", "polarity", "voice", "illocution", "complexity"),
+    ),
+    "outputs exchanged": (
+        {
+            "card_coverage_all": 0.1,
+            "addition": 0.7,
+            "register_accuracy": 0.6,
+            "context_relevance": 0.6,
+            "set_score": 0.3,
+        },
+        (),
+    ),
+    "always 도와주세요": (
+        {"card_coverage_all": 0.1, "register_macro": 0.5, "context_relevance": 0.55, "distinct3": 0, "set_score": 0.2},
+        ("addition", "voice"),
+    ),
+    "bare cards": ({"register": 0.6, "register_accuracy": 0.3, "distinct3": 0}, ("card_coverage_all", "polarity")),
+    "one reference thrice": ({"distinct3": 0, "set_score": 0.9}, ("card_coverage_all", "polarity", "register")),
+    "negated": ({"polarity": 0.1}, ("card_coverage_all", "addition", "voice", "register", "register_accuracy")),
+    "third person": ({"voice": 0, "persona_consistency": 0.8}, ("card_coverage_all", "polarity", "register")),
+    "context pasted": (
+        {"context_relevance": 0.5, "complexity": 0.7},
+        ("card_coverage_all", "polarity", "register", "voice"),
+    ),
+    "topics injected": (
+        {"addition": 0.2, "interest": 0.5, "complexity": 0.9},  # who chose a card of a topic keeps it
+        ("card_coverage_all", "polarity", "register", "voice"),
+    ),
+}
+
+
+def test_references_score_high(scores) -> None:
+    own = scores["references"]
+    for key in ("card_coverage_all", "polarity", "addition", "illocution", "register", "voice", "vocabulary"):
+        assert own[key] >= 0.97, (key, own[key])
+    for key in ("register_accuracy", "register_macro", "distinct3", "set_score", "semantic_similarity[lemma-tfidf]"):
+        assert own[key] == pytest.approx(1), key
+    assert own["complexity"] >= 0.95 and own["interest"] >= 0.95 and own["persona_consistency"] >= 0.95
+    assert own["context_relevance"] >= 0.7
+
+
+@pytest.mark.parametrize("attack", FALLS)
+def test_attacks_fall_where_they_should(scores, attack: str) -> None:
+    own, spoiled = scores["references"], scores[attack]
+    costs, leaves = FALLS[attack]
+    for key, ceiling in costs.items():
+        assert spoiled[key] <= ceiling, (key, spoiled[key])
+    for key in leaves:
+        assert spoiled[key] == pytest.approx(own[key], abs=0.1), (key, spoiled[key])
+
+
+def test_empty_output_earns_nothing(scores) -> None:
+    assert {key for key, value in scores["empty"].items() if value} == set()
+    assert scores["empty"].keys() == scores["references"].keys()
+
+
+def test_every_attack_is_held_to_something() -> None:
+    assert set(FALLS) | {"references", "empty"} == set(ATTACKS)
