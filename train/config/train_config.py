@@ -40,6 +40,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there
     "style_loss_weight": 0.1,
     "style_labels": True,  # False: the data's outputs have no style order
+    "parts_off": [],  # parts built out of the model, to see what each is worth (train/utils/ablations.py)
     "voice": "first",  # first: the person speaks; third: notes about the person
     # --- training
     "batch_size": 4,  # samples a step and device; each holds three interpretations

@@ -18,7 +18,7 @@ from train.models import backbones
 from train.models.attention import row_mask
 from train.models.conditioning import ContextAttention, InterpretationStyle, PersonaEmbedding, nearest_cluster
 from train.models.prompt import PromptEncoder
-from train.utils import checkpoint
+from train.utils import ablations, checkpoint
 
 log = logging.getLogger("aac")
 
@@ -49,6 +49,7 @@ class AACMultimodalModel(nn.Module):
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, config["persona_tokens"], config["voice"])
         self.processor = backbones.processor(shape, config)
+        ablations.leave_out(self, config["parts_off"])
 
     # ------------------------------------------------------------------ embeddings
 

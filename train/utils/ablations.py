@@ -1,8 +1,9 @@
 """A trained model without one of its parts, to see what each is worth.
 
-A *part* is taken out of the model itself (`without`): every such setting equals an input or a weight that training has
-seen, namely the unknown persona, no clusters, no style told, a gate at zero, a line left out of the prompt. Other
-ablations change the requests (`changed`): persona, context or pictures taken away, or given from another row.
+A *part* is taken out of the model itself: `without` for a while, with what training has seen where it can (the unknown
+persona, no style told, a gate at zero, a line left out of the prompt); `leave_out` for good, before training
+(`parts_off` in the config), which is how `benchmarks/heads.py` retrains without each head. Other ablations change the
+requests (`changed`): persona, context or pictures taken away, or given from another row.
 """
 
 from __future__ import annotations
@@ -52,6 +53,32 @@ def check_names(names: Sequence[str]) -> list[str]:
         if name not in NAMES:
             raise UserError(f"--ablate: unknown ablation {name!r}; choose among {', '.join(NAMES)}")
     return list(names or NAMES)
+
+
+def leave_out(model: AACMultimodalModel, parts: Sequence[str]) -> None:
+    """Build the model without parts: their weights are zero and stay so, their lines never stand in a prompt.
+
+    Clusters have a setting of their own, `cluster_weight` 0.
+
+    Raises:
+        UserError: an unknown part.
+    """
+    import torch
+
+    fixed = {
+        "persona_embedding": [*(table.weight for table in model.persona.fields), model.persona.text.weight],
+        "context_attention": [block.gate for block in model.context.blocks.values()],
+        "style_embedding": [model.styles.embedding.weight],
+    }
+    for part in parts:
+        if part in ("text_persona", "text_context"):
+            _REMOVE[part](model)
+        elif part not in fixed:
+            known = ", ".join([*fixed, "text_persona", "text_context"])
+            raise UserError(f"parts_off: unknown part {part!r}; choose among {known}")
+        for weight in fixed.get(part, ()):
+            torch.nn.init.zeros_(weight)
+            weight.requires_grad_(False)
 
 
 @contextmanager
