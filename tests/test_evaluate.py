@@ -382,3 +382,39 @@ def test_predictions_round_trip(tmp_path: Path, workspace: Path) -> None:
     line = json.loads((tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert line.keys() == {"id", "interpretations"}
     assert read_predictions(tmp_path / "p.jsonl", samples) == [s.output for s in samples]
+
+
+# ---------------------------------------------------------------------- built without a part
+
+
+@pytest.mark.parametrize("part", ["persona_embedding", "context_attention", "style_embedding", "text_persona"])
+def test_a_part_left_out_stays_out_through_training_and_saving(part: str, tmp_path: Path) -> None:
+    import torch
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+
+    model = fresh_model(parts_off=[part])
+    if part == "context_attention":  # the fixture opens the gates
+        ablations.leave_out(model, [part])
+    weights = {
+        "persona_embedding": lambda m: m.persona.fields[0].weight,
+        "context_attention": lambda m: next(iter(m.context.blocks.values())).gate,
+        "style_embedding": lambda m: m.styles.embedding.weight,
+        "text_persona": lambda m: torch.zeros(1),
+    }[part]
+    assert not weights(model).any()
+    assert not weights(model).requires_grad
+    optimizer = torch.optim.AdamW(model.head_parameters(), lr=0.1)
+    for weight in model.head_parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    assert not weights(model).any()
+    model.save_model(tmp_path / "m.pt")
+    loaded = AACMultimodalModel.load_model(tmp_path / "m.pt", {"device": "cpu"})
+    assert not weights(loaded).any()
+    assert loaded.encoder.left_out == (frozenset({"persona"}) if part == "text_persona" else frozenset())
+
+
+def test_an_unknown_part_is_named() -> None:
+    with pytest.raises(Exception, match="parts_off: unknown part 'clusters'"):
+        fresh_model(parts_off=["clusters"])
