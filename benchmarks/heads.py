@@ -4,8 +4,8 @@ python benchmarks/heads.py --workspace DIR [--only NAME ...] [--rows 600] [--set
 
 DIR holds data and cards (data_prepare.py --workspace DIR). Each variant trains from scratch in DIR/heads/NAME, one
 after another (about ten minutes each on two cores), and is skipped where its metrics are there already. Prints a table
-and writes DIR/heads/heads.json. `recovered` is the share of register_accuracy that a head alone brings back, between the
-variant without persona and context at all and the whole model.
+and writes DIR/heads/heads.json. `recovered` is the share of register_accuracy that a head alone brings back, between
+the variant without persona and context at all and the whole model.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ class Table:
         lines = []
         for place, (name, person) in enumerate(zip(self.ids, self.people, strict=True)):
             counts = {key: [_plain(value) for value in values[place]] for key, values in self.counts.items()}
-            lines.append(json.dumps({"row": name, "person": person, "counts": counts}) + "\n")
+            number = int(name.partition("-")[0])  # by which --forget finds a person's rows
+            lines.append(json.dumps({"id": number, "row": name, "person": person, "counts": counts}) + "\n")
         write_atomic(path, "".join(lines).encode())
 
     @classmethod
