@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from dataset.prepare.gate import comparable
 from dataset.prepare.records import Sample, UserError
-from train.utils.gate import comparable
 from train.utils.metrics import person_key, row_key
 from train.utils.table import Table, column
 

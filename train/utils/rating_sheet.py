@@ -16,8 +16,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from dataset.prepare.gate import comparable
 from dataset.prepare.records import Sample, write_atomic
-from train.utils.gate import comparable
 from train.utils.page import Pictures, who, write_html
 from train.utils.rating import COLUMNS, MEANINGS, TICKS
 
