@@ -9,7 +9,6 @@ python train/evaluate.py --rate train/logs/evaluation/predictions.jsonl gpt4.jso
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
 import random
@@ -24,7 +23,7 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import SPLITS, UserError, load_samples, read_json, write_json  # noqa: E402
+from dataset.prepare.records import SPLITS, UserError, load_samples, write_json  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
@@ -54,6 +53,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="score N rows, drawn with a fixed seed")
     parser.add_argument("--ablate", nargs="*", metavar="NAME", help="also without its parts: all, or those named")
     parser.add_argument("--with-keywords", action="store_true", help="tell the model the cards' words")
+    parser.add_argument("--teacher", choices=["openai"], help="also score what this remote teacher writes for the rows")
+    parser.add_argument("--send-personas", nargs="*", metavar="FIELD", help="fields of your own personas it may see")
+    parser.add_argument("--dry-run", action="store_true", help="with --teacher: say what would be sent, and stop")
     parser.add_argument("--similarity-model", metavar="NAME", help="sentence model (may be downloaded) or lemma-tfidf")
     parser.add_argument("--config", metavar="FILE", help="JSON with keys of train/config/train_config.py")
     parser.add_argument("--workspace", metavar="DIR", default=ROOT, help="root of the default paths")
@@ -62,6 +64,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--ratings goes with --rate A.jsonl B.jsonl")
     if args.limit is not None and args.limit < 1:
         parser.error("--limit must be at least 1")
+    if (args.dry_run or args.send_personas is not None) and not args.teacher:
+        parser.error("--dry-run and --send-personas go with --teacher")
+    if args.teacher and (args.compare or args.rate):
+        parser.error("--teacher goes with --checkpoint or --predictions; compare or rate its teacher.jsonl afterwards")
     if args.ablate is not None and (args.predictions or args.compare or args.rate):
         parser.error("--ablate needs a model, so it goes with --checkpoint")
     return args
@@ -118,11 +124,21 @@ class Scorer:
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
-    from train.utils import metrics, score_page
+    from train.utils import comparison, metrics, score_page
     from train.utils.baselines import baselines
     from train.utils.candidates import read_predictions, write_predictions
 
     rows = Rows(args)
+    others = baselines(rows.samples, rows.learned)
+    if args.teacher:
+        from train.utils.teacher_row import teacher_candidates
+
+        voice = rows.config["voice"]
+        told = teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
+        if args.dry_run:
+            return {}
+        write_predictions(rows.output / "teacher.jsonl", rows.samples, told)
+        others["teacher"] = told
     scorer = Scorer(rows, args.similarity_model)
     more: dict[str, Any] = {}
     if args.predictions:
@@ -133,13 +149,10 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     predictions = [metrics.Prediction(s, list(t)) for s, t in zip(rows.samples, threes, strict=True)]
     result = metrics.summary(table, predictions, similarity=scorer.similarity)
     result |= {"rows": len(rows.samples), **more}
-    result["baselines"] = {
-        name: scorer.table(told).values() for name, told in baselines(rows.samples, rows.learned).items()
-    }
+    result["baselines"] = {name: beside(table, scorer.table(told)) for name, told in others.items()}
     if bare := result.get("ablations", {}).get("no_persona_no_context"):
-        result["baselines"]["model_without_persona_and_context"] = flat(bare)
-    table.write(rows.output / "rows.jsonl")
-    result["rows_digest"] = digest(rows.output / "rows.jsonl")
+        result["baselines"]["model_without_persona_and_context"] = bare
+    result["rows_digest"] = comparison.write_rows(rows.output, table)
     write_json(rows.output / "metrics.json", result)
     write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
     score_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
@@ -174,6 +187,13 @@ def score_model(
     return threes, table, notes, more
 
 
+def beside(whole: Table, table: Table) -> dict[str, Any]:
+    """An entry of the table: its numbers, and by how much all of the model is better, paired, with intervals."""
+    gaps = whole.minus(table)
+    spans = {key: [gap.low, gap.high] for key, gap in gaps.items() if gap.low == gap.low}
+    return table.values() | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
+
+
 def sources(three: Sequence[Sequence[dict[str, Any]]]) -> dict[str, float]:
     """Shares of the candidates that the gate had decoded again, and that do not come from the model at all."""
     told = [c["source"] for t in three for c in t]
@@ -192,11 +212,7 @@ def ablate(
 
     def scored(name: str, changed: list[Any]) -> dict[str, Any]:
         three = generate(model, changed, name)
-        table = scorer.table([[c["text"] for c in t] for t in three])
-        gaps = whole.minus(table)
-        spans = {key: [gap.low, gap.high] for key, gap in gaps.items() if gap.low == gap.low}
-        found = table.values() | sources(three)
-        return found | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
+        return beside(whole, scorer.table([[c["text"] for c in t] for t in three])) | sources(three)
 
     found: dict[str, Any] = {}
     for name in ablations.check_names(args.ablate):
@@ -220,31 +236,11 @@ def ablate(
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Paired differences of two evaluations, on the rows that both scored."""
-    from train.utils.table import Table
+    """Paired differences of two evaluations."""
+    from train.utils import comparison
 
-    tables = []
-    for path in (Path(name) for name in args.compare):
-        scores = read_json(path, "evaluate.py writes it")
-        beside = path.with_name("rows.jsonl")
-        table = Table.read(beside)
-        if not isinstance(scores, dict) or scores.get("rows_digest") != digest(beside):
-            raise UserError(f"{beside}: not the rows of {path}; keep the two files of one evaluation together")
-        tables.append(table)
-    common = set(tables[0].ids) & set(tables[1].ids)
-    if not common:
-        raise UserError(f"{args.compare[0]} and {args.compare[1]} share no row: they were scored on other data")
-    for path, table in zip(args.compare, tables, strict=True):
-        if len(table.ids) > len(common):
-            log.warning("%s: %d rows are not in the other file and left out", path, len(table.ids) - len(common))
-    gaps = tables[0].only(common).minus(tables[1].only(common))
-    print(f"A {args.compare[0]}\nB {args.compare[1]}\n{len(common)} rows, paired; * the 95 % interval excludes 0")
-    print(f"{'':34}{'A':>9}{'B':>9}{'A - B':>9}")
-    for key, gap in gaps.items():
-        span = "" if gap.low != gap.low else f"   [{gap.low:+.3f}, {gap.high:+.3f}]"
-        mark = " *" if gap.low > 0 or gap.high < 0 else ""
-        print(f"{key:34}{gap.first:>9.3f}{gap.second:>9.3f}{gap.gap:>+9.3f}{span}{mark}")
-    result = {"rows": len(common), "differences": {key: gap._asdict() for key, gap in gaps.items()}}
+    result = comparison.compare(*(Path(path) for path in args.compare))
+    comparison.show(result, args.compare)
     if args.output:
         write_json(Path(args.output) / "comparison.json", result)
     return result
@@ -269,15 +265,6 @@ def rate(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
-def flat(scores: dict[str, Any]) -> dict[str, float]:
-    """The numbers of an entry, without what is nested."""
-    return {key: value for key, value in scores.items() if isinstance(value, int | float)}
-
-
 def show(result: dict[str, Any]) -> None:
     """A short table: the headline metrics with their intervals, then baselines, inputs and ablations."""
     print(f"{'':34}" + "".join(f"{name:>18}" for name in HEADLINE))
@@ -291,12 +278,13 @@ def show(result: dict[str, Any]) -> None:
             print(kind)
         for name, values in result.get(kind, {}).items():
             print(line(f"  {name}", values))
-    others = {key: value for key, value in flat(result).items() if key not in HEADLINE}
-    print(
-        " · ".join(
-            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in others.items()
-        )
-    )
+    for name, values in result.get("ablations", {}).items():
+        if span := values["gap_intervals"].get("register_accuracy"):
+            gap = values["gaps"]["register_accuracy"]
+            print(f"register_accuracy, all - {name}: {gap:+.3f} [{span[0]:+.3f}, {span[1]:+.3f}]")
+    others = {key: value for key, value in result.items() if isinstance(value, int | float) and key not in HEADLINE}
+    print(" · ".join(f"{key} {value:.5g}" for key, value in others.items()))
+    print(*result["signatures"].values(), sep="\n")
 
 
 def line(name: str, values: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dataset.prepare.gate import comparable
 from dataset.prepare.records import Sample, UserError
+from train.utils.comparison import show_differences
 from train.utils.metrics import person_key, row_key
 from train.utils.table import Table, column
 
@@ -95,7 +96,7 @@ def sum_up(
         "rows": len(kept),
         "left_out": len(samples) - len(kept),
         "sentences": len(set().union(*raters)),
-        "differences": {key: gap._asdict() for key, gap in tables[0].minus(tables[1]).items()},
+        "differences": {key: gap.public() for key, gap in tables[0].minus(tables[1]).items()},
     }
     if len(raters) > 1:
         found["agreement"] = agreement(raters)
@@ -146,10 +147,7 @@ def show(result: dict[str, Any], names: Sequence[str]) -> None:
     """A short table in the terminal."""
     print(f"A {names[0]}\nB {names[1]}\n{result['rows']} rows by {result['raters']} raters, paired", end="")
     print(f"; {result['left_out']} rows not rated whole are left out" if result["left_out"] else "")
-    print(f"{'':18}{'A':>8}{'B':>8}{'A - B':>8}")
-    for key, gap in result["differences"].items():
-        span = "" if gap["low"] != gap["low"] else f"   [{gap['low']:+.3f}, {gap['high']:+.3f}]"
-        print(f"{key:18}{gap['first']:>8.3f}{gap['second']:>8.3f}{gap['gap']:>+8.3f}{span}")
+    show_differences(result["differences"])
     for question, told in result.get("agreement", {}).items():
         kappa = "–" if told["kappa"] is None else f"{told['kappa']:.2f}"
         print(f"agreement on {question}: {told['equal']:.2f} of {told['sentences']} sentences, kappa {kappa}")

@@ -56,6 +56,7 @@ _ROW_NAMES = {
     "keywords": "카드 낱말 그대로",
     "grammar_cards_only": "카드만 아는 문법 규칙",
     "nearest_neighbour": "가장 비슷한 학습 문장",
+    "teacher": "원격 교사",
     "model_without_persona_and_context": "사람·상황을 모르는 모델",
     "pictures_only": "그림만",
     "keywords_only": "낱말만",

@@ -50,6 +50,10 @@ class Difference(NamedTuple):
     low: float
     high: float
 
+    def public(self) -> dict[str, float | None]:
+        """For JSON, which knows no NaN."""
+        return {name: None if np.isnan(value) else value for name, value in self._asdict().items()}
+
 
 @dataclass(frozen=True)
 class Table:
