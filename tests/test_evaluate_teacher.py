@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.chat_server import Chat, ChatServer, good_answer
 
 from dataset.prepare.records import load_samples, read_json
+from tests.chat_server import Chat, ChatServer, good_answer
 from train.evaluate import main
 from train.utils.candidates import read_predictions, write_predictions
 
