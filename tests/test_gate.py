@@ -153,12 +153,12 @@ class _Planted:
     def __init__(self, encoder, first: list[str], again: list[str]) -> None:
         self.encoder, self.texts = encoder, [first, again]
 
-    def decode(self, prefixes):
-        from train.models.generation import Decoded
+    def decode(self, prefixes, temperature=0.0, seed=0):
+        from train.models.decoding import Decoded
 
         texts = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
         ids = [self.encoder.answer(text) for text in texts]
-        return [Decoded(tokens, [1.0] * len(tokens), tokens) for tokens in ids]
+        return {n: Decoded(ids[n], [1.0] * len(ids[n]), ids[n]) for n in prefixes}
 
     def style_confidence(self, texts):
         import torch
@@ -182,9 +182,9 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
         good = interpret(keywords, Persona(age="성인"), context)
         again = [*three[:place], good[place] if number % 2 else three[place], *three[place + 1 :]]
         planted = _Planted(model.encoder, three, again)
-        monkeypatch.setattr(generation, "_Prefilled", lambda *args, planted=planted: planted)
+        monkeypatch.setattr(generation, "Prefilled", lambda *args, planted=planted: planted)
         request = generation.Request([], [], Persona(age="성인"), context, list(keywords))
-        monkeypatch.setattr(generation, "_prompt_batch", lambda *args: (None, [], []))
+        monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
         shown = generation.interpret_parsed(model, [request])[0]
         texts = [candidate["text"] for candidate in shown]
         bad = shown[place]

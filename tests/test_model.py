@@ -14,6 +14,7 @@ from dataset.prepare.records import Context, Persona, UserError
 from train.config.train_config import TRAIN_CONFIG
 from train.data.dataset import IGNORE, Row, collate
 from train.models.aac_multimodal_model import AACMultimodalModel
+from train.models.conditioning import Memory
 from train.models.generation import encode_pictures
 
 PERSONAS = [
@@ -110,10 +111,11 @@ def test_fresh_context_attention_changes_no_logit(model: Any) -> None:
     fresh = fresh_model()
     for block in fresh.context.blocks.values():
         torch.nn.init.zeros_(block.gate)
-    memory = (torch.randn(2, 4, 16), torch.ones(2, 4, dtype=torch.bool))
     layer = fresh.context.layers[0]
-    assert torch.equal(fresh.context.attend(layer, hidden, memory), hidden)
-    assert not torch.equal(model.context.attend(layer, hidden, memory), hidden)
+    entries, exists = torch.randn(2, 4, 16), torch.ones(2, 4, dtype=torch.bool)
+    for some, same in ((fresh, True), (model, False)):
+        memory = Memory({layer: some.context.blocks[str(layer)].read_keys(entries)}, exists)
+        assert torch.equal(some.context.attend(layer, hidden, memory), hidden) == same
 
 
 def test_every_condition_reaches_the_loss(model: Any) -> None:
@@ -163,14 +165,54 @@ def test_requests_together_equal_requests_alone(model: Any) -> None:
             assert abs(one["confidence"] - other["confidence"]) < 1e-3
 
 
+def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: Any) -> None:
+    from train.models.decoding import Prefilled
+    from train.models.generation import parse_request, prompt_batch
+
+    def sampled(numbers: list[int], seed: int, temperature: float = 1.0) -> list[list[int]]:
+        parsed = [parse_request(model, request(n)) for n in numbers]
+        with torch.inference_mode():
+            session = Prefilled(model, *prompt_batch(model, parsed))
+            return [
+                d.tokens for d in session.decode({n: [] for n in range(3 * len(parsed))}, temperature, seed).values()
+            ]
+
+    together = sampled([0, 1], seed=1)
+    assert together == sampled([0], seed=1) + sampled([1], seed=1)
+    assert together != sampled([0, 1], seed=2)
+    assert sampled([0, 1], seed=1, temperature=1e-6) == sampled([0, 1], seed=1, temperature=0.0)
+    with pytest.raises(UserError, match="temperature"):
+        model.generate_interpretation(**request(0), temperature=-1.0)
+
+
+def test_an_ended_candidate_leaves_and_the_others_go_on_unchanged(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import train.models.decoding as decoding
+    from train.models.generation import parse_request, prompt_batch
+
+    with torch.inference_mode():
+        session = decoding.Prefilled(model, *prompt_batch(model, [parse_request(model, request(n)) for n in range(2)]))
+        stop = model.encoder.end
+        # Each candidate is forced to end at another step.
+        prefixes = {n: [5] * n + [stop] for n in range(5)} | {5: []}
+        rows: list[int] = []
+        step = session._step
+        monkeypatch.setattr(session, "_step", lambda live, inputs: rows.append(len(inputs)) or step(live, inputs))
+        left = session.decode(prefixes)
+        monkeypatch.setattr(decoding, "_LEAVE_AT", 2.0)  # nobody leaves
+        stayed = session.decode(prefixes)
+    assert rows[0] == 6 and min(rows) < 3
+    assert {n: d.tokens for n, d in left.items()} == {n: d.tokens for n, d in stayed.items()}
+
+
 def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
     """Each greedy token is the best one of the whole-row forward that training uses."""
-    from train.models.generation import _Prefilled, _prompt_batch, parse_request
+    from train.models.decoding import Prefilled
+    from train.models.generation import parse_request, prompt_batch
 
     parsed = [parse_request(model, request(n)) for n in range(2)]
     with torch.inference_mode():
-        prompts, features, sizes = _prompt_batch(model, parsed)
-        said = _Prefilled(model, prompts, features, sizes).decode([[] for _ in range(6)])
+        prompts, features, sizes = prompt_batch(model, parsed)
+        said = Prefilled(model, prompts, features, sizes).decode({n: [] for n in range(6)})
         clusters = model.picture_clusters(features)
         for i, r in enumerate(parsed):
             count = [model.processor.num_tokens(size) for size in r.sizes]

@@ -16,7 +16,13 @@ from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.data.dataset import IGNORE, Batch
 from train.models import backbones
 from train.models.attention import row_mask
-from train.models.conditioning import ContextAttention, InterpretationStyle, PersonaEmbedding, nearest_cluster
+from train.models.conditioning import (
+    ContextAttention,
+    InterpretationStyle,
+    Memory,
+    PersonaEmbedding,
+    nearest_cluster,
+)
 from train.models.prompt import PromptEncoder
 from train.utils import ablations, checkpoint
 
@@ -101,7 +107,7 @@ class AACMultimodalModel(nn.Module):
             **kwargs,
         )
 
-    def memory(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def memory(self, batch: Batch) -> Memory:
         return self.context.memory(batch.conditions, self.backbone.model.embed_tokens, self.centroids)
 
     # ------------------------------------------------------------------ loss
@@ -140,6 +146,8 @@ class AACMultimodalModel(nn.Module):
         context_info: dict[str, Any] | str | None = None,
         keywords: Sequence[str] | None = None,
         return_details: bool = False,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> list[Any]:
         """Three distinct Korean sentences for 1 to 4 cards.
 
@@ -149,20 +157,25 @@ class AACMultimodalModel(nn.Module):
             context_info: a sentence, any of the four fields, or None.
             keywords: the cards' words in the order of the images, where the app knows them.
             return_details: dicts (`text`, `style`, `confidence`, `passed`, `source`, `reasons`) instead of strings.
+            temperature: 0 is greedy, the likeliest words; above, words are drawn: other candidates for another `seed`.
 
         Raises:
-            UserError: no or too many images, or not as many keywords.
+            UserError: no or too many images, not as many keywords, a temperature below 0.
         """
         request = {"images": images, "persona_info": persona_info, "context_info": context_info, "keywords": keywords}
-        return self.generate_interpretations([request], return_details=return_details)[0]
+        return self.generate_interpretations([request], return_details, temperature, seed)[0]
 
     def generate_interpretations(
-        self, requests: Sequence[dict[str, Any]], return_details: bool = False
+        self,
+        requests: Sequence[dict[str, Any]],
+        return_details: bool = False,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> list[list[Any]]:
         """`generate_interpretation` for many requests, decoded together; each a dict of its arguments."""
         from train.models.generation import interpret_requests
 
-        details = interpret_requests(self, requests)
+        details = interpret_requests(self, requests, temperature, seed)
         return details if return_details else [[candidate["text"] for candidate in three] for three in details]
 
     # ------------------------------------------------------------------ files

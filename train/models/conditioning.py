@@ -7,6 +7,7 @@ Free text is read from its tokens, never looked up by id, so that unseen persona
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,19 @@ class Conditions:
 
     def to(self, device: torch.device | str) -> Conditions:
         return Conditions(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+class Memory(NamedTuple):
+    """What the context attention reads. `keys_values`: of each layer, made once, two of (B, heads, M, W / heads);
+    `exists`: which entries there are (B, M)."""
+
+    keys_values: dict[int, tuple[Tensor, Tensor]]
+    exists: Tensor
+
+    def rows(self, index: Tensor) -> Memory:
+        """The memory of these rows (N,), in this order, a row as often as it is named."""
+        chosen = {layer: (key[index], value[index]) for layer, (key, value) in self.keys_values.items()}
+        return Memory(chosen, self.exists[index])
 
 
 def _mean_text(embedding: nn.Embedding, ids: Tensor) -> Tensor:
@@ -109,8 +123,8 @@ class ContextAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads) for i in layers})
 
-    def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> tuple[Tensor, Tensor]:
-        """Entries (B, M, W) and which of them exist (B, M)."""
+    def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> Memory:
+        """All that a batch's hidden states may read."""
         scale = embedding.weight.detach().float().std()
         tokens = self.token(embedding(c.context_text.clamp(min=0)).detach().float() / scale)
         tokens = tokens + self.field(c.context_field) + self.position(c.context_position.clamp(max=_POSITIONS - 1))
@@ -129,13 +143,14 @@ class ContextAttention(nn.Module):
                 exists.append((clusters >= 0) & (clusters < len(centroids)))
                 weights.append(self.cluster_weight)
         normed = [self.norm(entry) * weight for entry, weight in zip(entries, weights, strict=True)]
-        return torch.cat(normed, dim=1), torch.cat(exists, dim=1)
+        entries = torch.cat(normed, dim=1)
+        return Memory({i: self.blocks[str(i)].read_keys(entries) for i in self.layers}, torch.cat(exists, dim=1))
 
-    def attend(self, layer: int, hidden: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+    def attend(self, layer: int, hidden: Tensor, memory: Memory) -> Tensor:
         """Hidden states (B, L, D) after decoder layer `layer`, with what they read from the memory."""
         if layer not in self.layers:
             return hidden
-        return hidden + self.blocks[str(layer)](hidden, *memory).to(hidden.dtype)
+        return hidden + self.blocks[str(layer)](hidden, *memory.keys_values[layer], memory.exists).to(hidden.dtype)
 
 
 class _CrossAttention(nn.Module):
@@ -148,14 +163,18 @@ class _CrossAttention(nn.Module):
         self.out = nn.Linear(width, hidden, bias=False)
         self.gate = nn.Parameter(torch.zeros(()))
 
-    def forward(self, hidden: Tensor, entries: Tensor, exists: Tensor) -> Tensor:
-        def heads(x: Tensor) -> Tensor:
-            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def read_keys(self, entries: Tensor) -> tuple[Tensor, Tensor]:
+        """Entries (B, M, W) to their keys and values, each (B, heads, M, W / heads)."""
+        key, value = self.key_value(entries).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
 
-        query = heads(self.query(self.norm(hidden.to(self.norm.weight.dtype))))
-        key, value = (heads(x) for x in self.key_value(entries).chunk(2, dim=-1))
+    def forward(self, hidden: Tensor, key: Tensor, value: Tensor, exists: Tensor) -> Tensor:
+        query = self._split(self.query(self.norm(hidden.to(self.norm.weight.dtype))))
         read = attend(query, key, value, exists[:, None, None])
         return torch.tanh(self.gate) * self.out(read.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class InterpretationStyle(nn.Module):
