@@ -1,16 +1,21 @@
-"""Train the AAC interpreter: config, data, model, loop.
+"""Train the AAC interpreter: config, model, data, loop.
 
 python train/train.py                                   Phi-3.5-Vision with LoRA, on CUDA
 python train/train.py --config train/config/tiny.json   a small model from scratch, two CPU cores, no weights needed
+python train/train.py --resume auto                     go on where the last run stopped
+accelerate launch train/train.py                        several GPUs or machines
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
 import sys
+import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +26,16 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
 
-from dataset.prepare.records import Sample, Split, UserError, by_split, load_samples, read_clusters  # noqa: E402
+from dataset.prepare.records import UserError  # noqa: E402
 from train.config.train_config import ROOT as CONFIG_ROOT  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
+from train.utils.signals import StopSignal  # noqa: E402
 
 if TYPE_CHECKING:
-    from train.data.dataset import Batch
+    from accelerate import Accelerator
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.utils.run_folder import Start
 
 log = logging.getLogger("aac")
 WITHOUT_GPU = "What works here: python train/train.py --config train/config/tiny.json"
@@ -38,369 +47,320 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="override keys")
     parser.add_argument("--workspace", metavar="DIR", default=CONFIG_ROOT, help="root of the config's relative paths")
     parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases (numbers only)")
+    parser.add_argument("--dry-run", action="store_true", help="one step, then what the run would need; saves nothing")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint, or from this one")
-    again.add_argument("--overwrite", action="store_true", help="start anew in a folder that holds checkpoints")
-    return parser.parse_args(argv)
+    again.add_argument("--init-from", metavar="FILE", help="a new run from a checkpoint's weights, on new data")
+    parser.add_argument("--overwrite", action="store_true", help="start anew in a folder that holds checkpoints")
+    args = parser.parse_args(argv)
+    if args.resume and args.overwrite:
+        parser.error("--resume goes on with what --overwrite would remove: choose one")
+    return args
 
 
 def check_hardware(config: dict[str, Any]) -> None:
     """Training refuses what cannot work, before anything is loaded."""
     import torch
 
-    if config["device"].startswith("cuda") and not torch.cuda.is_available():
+    from train.utils import estimate, processes
+
+    on_gpu = config["device"].startswith("cuda")
+    if on_gpu and not torch.cuda.is_available():
         raise UserError(
             f"device is {config['device']!r}, but PyTorch sees no CUDA GPU here, and {config['model_path']} "
             f"is fine-tuned on one. {WITHOUT_GPU}"
         )
-    if config["device"] == "cpu" and not config["backbone"] and config["use_fp16"]:
-        log.warning("use_fp16 on a CPU: training in fp32")
-
-
-def load_data(config: dict[str, Any], root: Path) -> dict[Split, list[Sample]]:
-    """Samples by split; rows that the teacher failed are counted and left out."""
-    path, clustered = at_root(config["processed_data"], root), at_root(config["clustering_results"], root)
-    samples, skipped = load_samples(path, read_clusters(clustered).count if clustered.exists() else None)
-    splits = by_split(samples, path)
-    log.info(
-        "%s: %d train, %d val, %d test rows%s",
-        path,
-        *(len(rows) for rows in splits.values()),
-        "".join(f", {count} {reason} left out" for reason, count in skipped.items()),
-    )
-    return splits
-
-
-def scratch_tokenizer(config: dict[str, Any], samples: list[Sample]) -> Any:
-    """A tokenizer for a backbone from scratch, learned from the training split's own texts, each distinct one once."""
-    from train.models.prompt import context_text, persona_text, request_text, train_tokenizer
-
-    texts: dict[str, None] = {request_text(config["voice"]): None}
-    for sample in samples:
-        persona = sample.persona
-        lines = [persona_text(persona), persona.communication_characteristics, *persona.interesting_topics]
-        texts.update(dict.fromkeys([*lines, context_text(sample.context), *sample.keywords, *sample.output]))
-    return train_tokenizer(list(texts), config["vocab_size"])
+    if on_gpu and config["use_bf16"] and not torch.cuda.is_bf16_supported():
+        raise UserError("use_bf16: this GPU does not compute in bf16; set use_fp16 to true and use_bf16 to false")
+    together = int(os.environ.get("WORLD_SIZE", 1)) if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
+    estimate.check_memory(config, estimate.available_bytes(config["device"]), together)
+    half = processes.precision(config)
+    why = " (use_fp16 needs CUDA; this is a CPU)" if config["use_fp16"] and not on_gpu else ""
+    log.info("Precision: %s%s", {"no": "fp32"}.get(half, f"{half}, trained weights in fp32"), why)
 
 
 class Trainer:
     """One run: what is trained on what, and the loop over it. `step` counts updates, `epoch` and `done` the data."""
 
-    def __init__(self, config: dict[str, Any], root: Path, use_wandb: bool, resume: Path | None) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        root: Path,
+        accelerator: Accelerator,
+        start: Start,
+        stop: StopSignal,
+        dry_run: bool = False,
+    ) -> None:
         import torch
-        from accelerate import Accelerator
 
-        from dataset.prepare.records import nfc
-        from train.data.dataset import find_pictures
-        from train.data.features import CardFeatures, open_picture
-        from train.models.aac_multimodal_model import AACMultimodalModel
-        from train.utils import checkpoint
-        from train.utils.runlog import RunLog
+        from train.data.run_data import RunData
+        from train.utils import estimate, optimization, resume
+        from train.utils.update import Updater
 
-        self.config, self.root = config, root
-        self.checkpoints = at_root(config["checkpoint_dir"], root)
-        on_gpu = config["device"].startswith("cuda")
-        half = "bf16" if config["use_bf16"] else "fp16" if config["use_fp16"] and on_gpu else "no"
-        self.accelerator = Accelerator(mixed_precision=half, cpu=not on_gpu)
+        self.accelerator, self.is_main, self.stop, self.stopping = accelerator, accelerator.is_main_process, stop, 0
+        config, parts = resume.settle(config, start, accelerator.num_processes)
+        self.config, self.root, self.checkpoints = config, root, at_root(config["checkpoint_dir"], root)
         torch.manual_seed(config["seed"])
-        splits = load_data(config, root)
-        samples = [sample for rows in splits.values() for sample in rows]
-        pictures = find_pictures(samples, at_root(config["images_folder"], root))
-        state = checkpoint.load(resume) if resume else None
-        if state:
-            log.info("Resuming from %s (update %d)", resume, state["progress"]["step"])
-            self.model = AACMultimodalModel.from_state(state, config, str(resume))
+        self.data = RunData(config, root)
+        if start.resume:
+            resume.check_same_data(start, **self.data.identity)
+        self.model = self._model(start, dry_run).to(accelerator.device)
+        with accelerator.main_process_first():
+            # A warm start takes the new data's clusters: the model reads a cluster by its centroid.
+            self.data.encode_cards(self.model, new_clusters=not start.resume)
+        self.data.prepare(self.model, accelerator.process_index, accelerator.num_processes, parts)
+        self.total = config["max_steps"] or self.data.updates_per_epoch * config["num_epochs"]
+        self.warmup = optimization.warmup_updates(config, self.total)
+        optimizer = optimization.make_optimizer(self.model, config)
+        log.info("%s", "\n".join(estimate.parameter_lines(self.model, optimizer.param_groups)))
+        self.updater = Updater(accelerator, self.model, optimizer, self.data.features, config, self.data.alone)
+        self.step = self.epoch = self.done = self.stale = 0
+        self.best, self.resumed = float("inf"), start.resume
+        if start.resume:
+            self._restore(start.state)
+        elif accelerator.num_processes > 1:
+            torch.manual_seed(config["seed"] + accelerator.process_index)  # dropout differs by process
+
+    def _model(self, start: Start, dry_run: bool) -> AACMultimodalModel:
+        """From a checkpoint, from pretrained weights, or from scratch; there the tower first learns to see."""
+        from train.data.features import open_picture
+        from train.data.loading import scratch_tokenizer
+        from train.models.aac_multimodal_model import AACMultimodalModel
+        from train.models.vision_pretraining import pretrain_tower
+
+        config, pictures = self.config, self.data.pictures
+        if start.state:
+            model = AACMultimodalModel.from_state({**start.state, "config": config}, config, str(start.path))
         else:
-            tokenizer = scratch_tokenizer(config, splits["train"]) if config["backbone"] else None
-            self.model = AACMultimodalModel.build(config, tokenizer)
-            if config["backbone"] and config["vision_pretrain_steps"]:
-                from train.models.vision_pretraining import pretrain_tower
-
-                log.info("Stage 1, vision: the tower learns to name %d cards", len(pictures))
+            tokenizer = scratch_tokenizer(config, self.data.splits["train"]) if config["backbone"] else None
+            model = AACMultimodalModel.build(config, tokenizer)
+            if config["vision_pretrain_steps"] and not dry_run:
+                log.info("Stage 1, vision: the tower learns to tell %d cards apart", len(pictures))
                 images = [open_picture(path) for path in pictures]
-                word_of = {card: word for s in samples for card, word in zip(s.cards, s.keywords, strict=True)}
-                names = [word_of[nfc(path.name)] for path in pictures]
-                share = pretrain_tower(self.model, images, names, config["vision_pretrain_steps"], config["seed"])
-                log.info("The tower names %.1f %% of the cards", 100 * share)
-        self.model.to(self.accelerator.device)
-        self.features = CardFeatures(self.model, pictures, at_root(config["processed_data"], root).parent / "features")
-        if not state:
-            path = at_root(config["clustering_results"], root)
-            self.model.centroids = cluster_centroids(self.features.pooled, pictures, path).to(self.model.device)
-        self._prepare_data(splits, [path.name for path in pictures])
-        self._prepare_optimizer()
-        self.step, self.epoch, self.done, self.best, self.stale = 0, 0, 0, float("inf"), 0
-        if state:
-            self._restore(state)
-        self.run_log = RunLog(at_root(config["log_dir"], root), config, use_wandb)
-        self.stop_signal = 0
-
-    # ------------------------------------------------------------------ set-up
-
-    def _prepare_data(self, splits: dict[str, list[Sample]], names: list[str]) -> None:
-        from dataset.prepare.records import nfc
-        from train.data.dataset import AACDataset, BucketedBatches
-        from train.models.conditioning import nearest_cluster
-
-        config, model = self.config, self.model
-        index = {nfc(name): place for place, name in enumerate(names)}
-        counts = [model.processor.num_tokens(size) for size in self.features.sizes]
-        self.clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
-        drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
-        common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
-        self.train_set = AACDataset(splits["train"], model.encoder, index, counts, drops, **common)
-        self.val_set = AACDataset(splits["val"][: config["eval_samples"]], model.encoder, index, counts, **common)
-        full = AACDataset(splits["train"], model.encoder, index, counts, **common)
-        lengths = [full[i].length for i in range(len(full))]
-        log.info("Rows: %d tokens on average, %d at most", sum(lengths) / len(lengths), max(lengths))
-        self.batches = BucketedBatches(lengths, config["batch_size"], config["seed"])
-
-    def _prepare_optimizer(self) -> None:
-        import math
-
-        import torch
-
-        config = self.config
-        groups = [
-            {"params": self.model.backbone_parameters(), "lr": config["learning_rate"]},
-            {"params": self.model.head_parameters(), "lr": config["head_learning_rate"]},
-        ]
-        self.updates_per_epoch = math.ceil(len(self.batches) / config["gradient_accumulation_steps"])
-        self.total = config["max_steps"] or self.updates_per_epoch * config["num_epochs"]
-        warmup = max(1, round(self.total * config["warmup_ratio"]))
-
-        def rate(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, self.total - warmup))))
-
-        optimizer = torch.optim.AdamW(groups, weight_decay=config["weight_decay"], fused=True)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
-        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        every = sum(p.numel() for p in self.model.parameters())
-        log.info("Parameters: %s, of which %s train", f"{every:,}", f"{trained:,}")
+                share = pretrain_tower(model, images, config["vision_pretrain_steps"], config["seed"])
+                log.info("The tower recognises %.1f %% of the cards", 100 * share)
+        model.config = config
+        return model
 
     # ------------------------------------------------------------------ loop
 
-    def run(self) -> int:
+    def run(self, use_wandb: bool = False, overwrite: bool = False) -> int:
         """Train to the end, or to a signal. Returns the exit code."""
         from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-        log.info("Training: %d updates (%d an epoch)", self.total, self.updates_per_epoch)
-        progress = tqdm(total=self.total, initial=self.step, unit="update", desc="train")
-        finished = self.step >= self.total
-        while not finished:
-            for window in self._windows():
-                self._update(window, progress)
-                finished = self._after_update()
-                if finished or self.stop_signal:
-                    break
-            else:
-                self.epoch, self.done = self.epoch + 1, 0
-            if self.stop_signal:
-                progress.close()
-                path = self._save_step()
+        from train.utils import estimate, run_folder
+        from train.utils.runlog import RunLog
+
+        if self.is_main:
+            if overwrite:
+                run_folder.clear(self.checkpoints)
+            run_folder.set_aside_after(self.checkpoints, self.step)
+            if warning := estimate.disk_warning(self.checkpoints, self.model, self.config["max_checkpoints"]):
+                log.warning("%s", warning)
+            after = self.step if self.resumed else None
+            self.run_log = RunLog(at_root(self.config["log_dir"], self.root), self.config, use_wandb, after)
+        log.info("Training: updates %d to %d (%d an epoch)", self.step + 1, self.total, self.data.updates_per_epoch)
+        hidden = None if self.is_main else True  # None: on a terminal; a log file has its lines
+        self.bar = tqdm(total=self.total, initial=self.step, unit="update", desc="train", disable=hidden)
+        self.began, self.began_at = time.perf_counter(), self.step
+        self.stop.wait = True
+        try:
+            with logging_redirect_tqdm([logging.getLogger()]), self.bar:
+                if not self.resumed:
+                    self._save()  # a run killed before its first save goes on from here
+                while not self._over():
+                    self._train_epoch()
+            if not self._finished():
+                path = self._save()
                 log.info("Stopped by a signal after update %d; go on with --resume %s", self.step, path)
+                return 128 + self.stopping
+        finally:
+            if self.is_main:
                 self.run_log.close()
-                return 128 + self.stop_signal
-        progress.close()
-        self.run_log.close()
-        log.info("Done. Best val_loss %.4f: %s", self.best, self.checkpoints / "best_model.pt")
+        log.info("Done. Best val_loss %.4f: %s", self.best, self.checkpoints / run_folder.BEST)
         return 0
 
-    def _windows(self) -> Any:
-        """Accumulation windows of the rest of this epoch: lists of batches, one update each."""
-        from train.data.dataset import collate, loader
+    def _finished(self) -> bool:
+        patience = self.config["early_stopping_patience"]
+        return self.step >= self.total or bool(patience and self.stale >= patience)
 
-        self.train_set.epoch = self.batches.epoch = self.epoch
-        self.batches.start = self.done
-        seed, share = self.config["seed"], self.config["style_dropout"]
+    def _over(self) -> bool:
+        """Finished, or told to stop: where one process is told, all stop after the same update."""
+        from train.utils.processes import summed
 
-        def collate_rows(rows: list[Any]) -> Batch:
-            import random
+        if any(summed(self.accelerator, [self.stop.number])):
+            self.stopping = self.stop.number or signal.SIGTERM
+        return self._finished() or bool(self.stopping)
 
-            drop = [random.Random(f"{seed}|{self.epoch}|style|{row.record}").random() < share for row in rows]
-            return collate(rows, self.model.encoder, self.clusters, drop)
-
-        window: list[Batch] = []
-        for batch in loader(self.train_set, self.batches, collate_rows, self.config["num_workers"]):
-            window.append(batch)
-            if len(window) == self.config["gradient_accumulation_steps"]:
-                yield window
-                window = []
-        if window:
-            yield window
-
-    def _update(self, window: list[Batch], progress: Any) -> None:
-        """One optimizer step: the window's loss is that of one big batch, normalised by its answer tokens."""
-        import time
-
+    def _train_epoch(self) -> None:
+        """The rest of this epoch, a window an update, to the end of the run or a signal."""
         import torch
+
+        from train.utils.optimization import set_rates
 
         started = time.perf_counter()
-        self.wrapped.train()
-        tokens = sum(batch.label_tokens for batch in window)
-        told = max(1, sum(int((batch.style_labels >= 0).sum()) for batch in window))
-        totals = {"language": 0.0, "style": 0.0, "style_correct": 0.0}
-        for batch in window:
-            moved = batch.to(self.accelerator.device)
-            features, sizes = self.features.batch(batch.pictures, self.accelerator.device)
-            with self.accelerator.autocast():
-                sums = self.wrapped(moved, features, sizes)
-            loss = sums["language"] / tokens + self.config["style_loss_weight"] * sums["style"] / told
-            if not torch.isfinite(loss):
-                raise FloatingPointError(f"update {self.step + 1}: loss is {loss.item()}; records {batch.records}")
-            self.accelerator.backward(loss)
-            for key in totals:
-                totals[key] += float(sums[key].detach())
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config["max_grad_norm"])
-        self.optimizer.step()
-        self.schedule.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.done += len(window)
-        progress.update()
-        seconds = time.perf_counter() - started
-        if self.step % self.config["logging_steps"] == 0 or self.step == 1:
-            rows = sum(len(batch.records) for batch in window)
-            record = {
-                "loss": totals["language"] / tokens,
-                "style_loss": totals["style"] / told,
-                "style_accuracy": totals["style_correct"] / told,
-                "learning_rate": self.schedule.get_last_lr()[0],
-                "grad_norm": float(norm),
-                "samples_per_second": rows / seconds,
-            }
-            self.run_log.write(self.step, record)
-            progress.set_postfix(loss=f"{record['loss']:.3f}", rows_s=f"{record['samples_per_second']:.0f}")
+        for window in self.data.windows(self.epoch, self.done):
+            set_rates(self.updater.optimizer, self.step, self.warmup, self.total)
+            try:
+                record = self.updater.step(window, self.step + 1)
+            except torch.OutOfMemoryError as error:
+                self._split_batches(error)
+                return  # and go on from this window
+            self.step, self.done = self.step + 1, self.done + window.groups
+            self._log_update(record, time.perf_counter() - started)
+            if self.step % self.config["eval_steps"] == 0 or self.step == self.total:
+                self._evaluate()
+            if self.step % self.config["save_steps"] == 0 or self._finished():
+                self._save()
+            if self._over():
+                return
+            started = time.perf_counter()
+        self.epoch, self.done = self.epoch + 1, 0
 
-    def _after_update(self) -> bool:
-        """Evaluate and save where it is time. True when the run is over."""
-        config = self.config
-        over = self.step >= self.total
-        if self.step % config["eval_steps"] == 0 or over:
-            value = self.evaluate()
-            self.run_log.write(self.step, {"val_loss": value})
-            log.info("update %d: val_loss %.4f%s", self.step, value, " (best)" if value < self.best else "")
-            if value < self.best:
-                self.best, self.stale = value, 0
-                self.model.save_model(
-                    self.checkpoints / "best_model.pt", metrics={"val_loss": value, "step": self.step}
-                )
-            else:
-                self.stale += 1
-                if config["early_stopping_patience"] and self.stale >= config["early_stopping_patience"]:
-                    log.info("No better val_loss in %d evaluations: stopping early", self.stale)
-                    over = True
-        if self.step % config["save_steps"] == 0 or over:
-            self._save_step()
-        return over
+    def _split_batches(self, error: Exception) -> None:
+        """Go through each batch in twice as many parts: the same rows an update, so the same result.
 
-    def evaluate(self) -> float:
-        """Language loss per answer token on the validation rows: pictures only, nothing dropped."""
+        Raises:
+            MemoryError: that is not wanted, or not possible; says what to change.
+        """
         import torch
 
-        from train.data.dataset import collate
+        from train.utils import estimate
 
-        self.model.eval()
-        loss, tokens, size = 0.0, 0, self.config["batch_size"]
-        with torch.inference_mode():
-            for first in range(0, len(self.val_set), size):
-                rows = [self.val_set[i] for i in range(first, min(first + size, len(self.val_set)))]
-                batch = collate(rows, self.model.encoder, self.clusters).to(self.accelerator.device)
-                with self.accelerator.autocast():
-                    sums = self.model(batch, *self.features.batch(batch.pictures, self.accelerator.device))
-                loss += float(sums["language"])
-                tokens += int(sums["tokens"])
-        return loss / tokens
+        collator, size = self.data.collator, self.config["batch_size"]
+        together = self.accelerator.num_processes > 1
+        if not self.config["auto_batch_size"] or together or collator.parts >= size:
+            raise MemoryError(
+                estimate.out_of_memory(self.config, f"in update {self.step + 1}", collator.parts, error)
+            ) from None
+        error.__traceback__ = None  # it holds the failed step's tensors
+        self.updater.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        collator.parts *= 2
+        log.warning(
+            "update %d: out of memory; going on with batch_size %d, gradient_accumulation_steps %d: as many rows an "
+            "update as before",
+            *(self.step + 1, -(-size // collator.parts), self.config["gradient_accumulation_steps"] * collator.parts),
+        )
+
+    def _log_update(self, record: dict[str, float], seconds: float) -> None:
+        """Every `logging_steps` a line, and the same numbers to the loggers."""
+        from train.utils import estimate, runlog
+
+        self.bar.update()
+        if not self.is_main or (self.step % self.config["logging_steps"] and self.step != 1):
+            return
+        record["samples_per_second"] = record.pop("rows") / seconds
+        record["tokens_per_second"] = record.pop("positions") / seconds
+        record["memory_gib"] = estimate.peak_bytes(self.config["device"]) / estimate.GIB
+        for group in self.updater.optimizer.param_groups:
+            record["learning_rate" if group["name"] == "backbone" else "head_learning_rate"] = group["lr"]
+        pace = (time.perf_counter() - self.began) / (self.step - self.began_at)
+        left = estimate.duration(pace * (self.total - self.step))
+        log.info("%s", runlog.line(self.step, self.total, record, left))
+        self.run_log.write(self.step, record)
+
+    def _evaluate(self) -> None:
+        """Validation loss, and scores of generated sentences where asked; the best model so far is saved."""
+        from train.utils import checkpoint, evaluation, processes, run_folder
+
+        scores = {"val_loss": evaluation.validation_loss(self.updater, self.data)}
+        if self.config["generation_samples"]:
+            scores |= evaluation.generation_scores(self.updater, self.data)
+        value = scores[self.config["best_metric"]]
+        better = value < self.best
+        told = ", ".join(f"{key} {score:.4f}" for key, score in scores.items())
+        log.info("update %d: %s%s", self.step, told, " (best)" if better else "")
+        if self.is_main:
+            self.run_log.write(self.step, scores)
+        self.stale = 0 if better else self.stale + 1
+        if better:
+            self.best = value
+            state, _ = processes.whole_state(self.updater)
+            if self.is_main:
+                state["model"] = checkpoint.compact(state["model"], processes.precision(self.config))
+                extra = {"data": self.data.identity, "metrics": {**scores, "step": self.step}}
+                checkpoint.save(self.checkpoints / run_folder.BEST, {**state, **extra})
+        elif self._finished() and self.step < self.total:
+            log.info("No better val_loss in %d evaluations: stopping early", self.stale)
 
     # ------------------------------------------------------------------ state
 
-    def _on_signal(self, number: int, frame: Any) -> None:
-        if self.stop_signal:  # a second one does not wait
-            raise KeyboardInterrupt
-        self.stop_signal = number
-
-    def _save_step(self) -> Path:
-        import random
-
-        import torch
-
-        from train.utils import checkpoint
+    def _save(self) -> Path:
+        """This update's checkpoint: all that going on needs."""
+        from train.utils import checkpoint, processes
 
         path = self.checkpoints / f"checkpoint_step_{self.step}.pt"
-        scaler = self.accelerator.scaler
-        self.model.save_model(
-            path,
-            optimizer=self.optimizer.state_dict(),
-            schedule=self.schedule.state_dict(),
-            scaler=scaler.state_dict() if scaler else {},
-            progress={key: getattr(self, key) for key in ("step", "epoch", "done", "best", "stale")},
-            random={
-                "torch": torch.get_rng_state(),
-                "cuda": torch.cuda.get_rng_state_all(),
-                "python": list(random.getstate()[1]),
-            },
-        )
-        checkpoint.rotate(self.checkpoints, self.config["max_checkpoints"])
+        updater, scaler = self.updater, self.accelerator.scaler
+        state, moments = processes.whole_state(updater)
+        random = processes.random_states(self.accelerator)
+        progress = {key: getattr(self, key) for key in ("step", "epoch", "done", "best", "stale")}
+        progress |= {"skipped": updater.skipped, "skipped_in_a_row": updater.skipped_in_a_row}
+        progress |= {"parts": self.data.collator.parts, "processes": self.accelerator.num_processes}
+        if self.is_main:
+            state |= {"optimizer": moments, "scaler": scaler.state_dict() if scaler else {}}
+            state |= {"data": self.data.identity, "progress": progress, "random": random}
+            checkpoint.save(path, state)
+            checkpoint.rotate(self.checkpoints, self.config["max_checkpoints"])
+        self.accelerator.wait_for_everyone()
         return path
 
     def _restore(self, state: dict[str, Any]) -> None:
-        import random
+        """Optimizer, loss scaler, position in the data and random states; the model was loaded before."""
+        from train.utils import processes
 
-        import torch
-
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        updater, progress = self.updater, state["progress"]
+        processes.load_optimizer(updater, state["optimizer"])
         if self.accelerator.scaler and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        for key, value in state["progress"].items():
-            setattr(self, key, value)
-        torch.set_rng_state(state["random"]["torch"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"])
-        random.setstate((3, tuple(state["random"]["python"]), None))
+        for key in ("step", "epoch", "done", "best", "stale"):
+            setattr(self, key, progress[key])
+        updater.skipped, updater.skipped_in_a_row = progress["skipped"], progress["skipped_in_a_row"]
+        if len(state["random"]) == self.accelerator.num_processes:
+            processes.restore_random(state["random"], self.accelerator.process_index)
+        else:
+            log.warning("Another number of processes than before: dropout draws differ from an undisturbed run's")
 
 
-def cluster_centroids(pooled: Any, pictures: list[Path], path: Path) -> Any:
-    """(K, C) means of the pictures' pooled features (N, C) by cluster of step 3, so that any picture finds its own."""
-    from dataset.prepare.records import nfc
+def train(args: argparse.Namespace, stop: StopSignal) -> int:
+    """Everything between the command line and the exit code."""
+    from train.utils import run_folder, runlog
 
-    clusters = read_clusters(path)
-    place = {nfc(picture.name): i for i, picture in enumerate(pictures)}
-    centroids = pooled.mean(0).repeat(clusters.count, 1)
-    for cluster, files in clusters.files.items():
-        members = [place[nfc(name)] for name in files if nfc(name) in place]
-        if members:
-            centroids[cluster] = pooled[members].mean(0)
-    return centroids
+    config = load_config(args.config, args.set)
+    root = Path(args.workspace).resolve()
+    check_hardware(config)
+    if args.wandb:
+        runlog.check_wandb()
+    import torch
+
+    from train.utils import estimate, processes
+
+    accelerator = processes.start(config)
+    folder = at_root(config["checkpoint_dir"], root)
+    alone = run_folder.one_run_in(folder) if accelerator.is_main_process and not args.dry_run else nullcontext()
+    with alone:
+        start = run_folder.choose_start(folder, args.resume, args.init_from, args.overwrite or args.dry_run)
+        accelerator.wait_for_everyone()  # each has read the folder before one of them changes it
+        try:
+            trainer = Trainer(config, root, accelerator, start, stop, args.dry_run)
+            log.info("Config: %s", json.dumps(trainer.config, ensure_ascii=False))
+            return dry_run(trainer) if args.dry_run else trainer.run(args.wandb, args.overwrite)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(estimate.out_of_memory(config, "outside the loop", 1, error)) from None
 
 
-def find_resume(args: argparse.Namespace, folder: Path) -> Path | None:
-    """The checkpoint to go on from. A folder that holds checkpoints is never mixed with a second run by accident."""
-    from train.utils.checkpoint import load, step_checkpoints
+def dry_run(trainer: Trainer) -> int:
+    """One update on the longest rows, then what the run would need. Saves nothing."""
+    from train.utils import estimate
 
-    existing = step_checkpoints(folder)
-    if args.resume == "auto":
-        for path in existing:
-            try:
-                load(path)
-                return path
-            except UserError as error:
-                log.warning("%s", error)
-        raise UserError(f"{folder}: no whole checkpoint to resume from")
-    if args.resume:
-        return Path(args.resume)
-    if (existing or (folder / "best_model.pt").exists()) and not args.overwrite:
-        raise UserError(
-            f"{folder} holds checkpoints of an earlier run; use --resume auto, --overwrite, or another checkpoint_dir"
-        )
-    for path in existing if args.overwrite else []:
-        path.unlink()
-    return None
+    window = trainer.data.longest_window()
+    started = time.perf_counter()
+    record = trainer.updater.step(window, 1)
+    seconds = time.perf_counter() - started
+    lines = estimate.report(trainer.model, trainer.config, trainer.data.lengths, trainer.total, record, seconds)
+    print("\n".join(lines))
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -408,16 +368,14 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    log.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)  # one process speaks
     try:
-        config = load_config(args.config, args.set)
-        root = Path(args.workspace).resolve()
-        check_hardware(config)
-        resume = find_resume(args, at_root(config["checkpoint_dir"], root))
-        return Trainer(config, root, args.wandb, resume).run()
+        with StopSignal() as stop:
+            return train(args, stop)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (OSError, FloatingPointError) as error:
+    except (OSError, FloatingPointError, MemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,14 @@ TRAIN_CONFIG: dict[str, Any] = {
     # --- training
     "batch_size": 4,  # samples a step and device; each holds three interpretations
     "gradient_accumulation_steps": 8,  # effective batch = batch_size x this x devices
+    "auto_batch_size": False,  # True: out of memory halves the batch and doubles accumulation; the result stays
     "learning_rate": 2e-5,  # LoRA or backbone
     "head_learning_rate": 1e-3,  # persona, context, clusters, styles: at 2e-5 a zero gate stays shut
     "weight_decay": 0.01,
     "warmup_ratio": 0.03,  # share of the updates with rising learning rate, then cosine
-    "max_grad_norm": 1.0,
+    "warmup_steps": 0,  # the same in updates; 0: warmup_ratio decides
+    "max_grad_norm": 1.0,  # longer gradients are scaled down to this length: lower is steadier and slower
+    "max_skipped_steps": 10,  # fp16: so many updates in a row may overflow before the run stops
     "num_epochs": 10,
     "max_steps": 0,  # updates; 0: num_epochs decides
     "max_length": 4096,  # a longer row is an error that names its record; nothing is cut
@@ -59,17 +63,18 @@ TRAIN_CONFIG: dict[str, Any] = {
     # --- hardware
     "device": "cuda",
     "use_fp16": True,  # mixed precision with the loss scaler on CUDA; on a CPU fp32 is used and said
-    "use_bf16": False,  # instead of fp16, on hardware that has it
+    "use_bf16": False,  # instead of fp16, on hardware that has it: no overflow, so no scaler; on a CPU seldom faster
     "gradient_checkpointing": True,  # less memory, about a third slower
-    "num_workers": 2,
+    "num_workers": 2,  # processes that encode rows ahead; 0: the training process does. The result is the same
     # --- evaluation, logging, files
-    "eval_steps": 200,
-    "save_steps": 200,
-    "logging_steps": 10,
-    "max_checkpoints": 3,
-    "best_metric": "val_loss",
+    "eval_steps": 200,  # updates between evaluations, after which best_model.pt may be replaced
+    "save_steps": 200,  # updates between checkpoints: at most so many are run again after a crash
+    "logging_steps": 10,  # updates between log lines
+    "max_checkpoints": 3,  # step checkpoints kept, newest first; best_model.pt always stays
+    "best_metric": "val_loss",  # what best_model.pt is best at
     "eval_samples": 512,  # validation rows a loss evaluation reads
-    "max_new_tokens": 48,
+    "generation_samples": 0,  # validation rows an evaluation also generates for and scores; 0: none, the quickest
+    "max_new_tokens": 48,  # an interpretation's longest length
     "similarity_model": "jhgan/ko-sroberta-multitask",  # hub id or folder; where absent a lexical score stands in
     "log_samples": False,  # True lets loggers see sentences and personas
     "processed_data": "dataset/processed/dataset_completed.json",
@@ -82,9 +87,31 @@ TRAIN_CONFIG: dict[str, Any] = {
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
 RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", "voice", *PATH_KEYS)
+# What a model is: a warm start takes these from its checkpoint.
+ARCHITECTURE_KEYS = ("model_type", "model_size", "model_path", "backbone", "vocab_size", "num_crops", "use_lora")
+ARCHITECTURE_KEYS += ("lora_r", "lora_alpha", "lora_target_modules", "lora_vision", "lora_projector")
+ARCHITECTURE_KEYS += ("train_projector", "parts_off")
+ARCHITECTURE_KEYS += ("persona_tokens", "context_width", "cluster_weight")
+# What may change while a run is interrupted: where and how it computes, how long, how often it says and saves.
+RESUMABLE_KEYS = (
+    "device",
+    "use_fp16",
+    "use_bf16",
+    "max_new_tokens",
+    "similarity_model",
+    "gradient_checkpointing",
+    "num_workers",
+    *PATH_KEYS,
+)
+RESUMABLE_KEYS += ("auto_batch_size", "max_skipped_steps", "num_epochs", "max_steps", "early_stopping_patience")
+RESUMABLE_KEYS += ("eval_steps", "save_steps", "logging_steps", "max_checkpoints", "log_samples", "generation_samples")
 _CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": ("phi3_vision",)}
-_POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "num_crops", "logging_steps")
-_POSITIVE += ("eval_steps", "save_steps", "max_length", "max_checkpoints", "max_new_tokens", "learning_rate")
+_POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "lora_alpha", "num_crops")
+_POSITIVE += ("eval_steps", "save_steps", "logging_steps", "max_length", "max_checkpoints", "max_new_tokens")
+_POSITIVE += ("learning_rate", "head_learning_rate", "max_grad_norm", "eval_samples", "persona_tokens")
+_POSITIVE += ("context_width", "vocab_size", "max_skipped_steps")
+_NOT_NEGATIVE = ("max_steps", "warmup_steps", "early_stopping_patience", "vision_pretrain_steps", "num_workers")
+_NOT_NEGATIVE += ("weight_decay", "style_loss_weight", "cluster_weight", "generation_samples", "seed")
 _SHARES = ("persona_dropout", "context_dropout", "keyword_dropout", "style_dropout", "lora_dropout", "warmup_ratio")
 
 
@@ -104,15 +131,31 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
     for key in _POSITIVE:
         if config[key] <= 0:
             raise UserError(f"{where}: {key} must be above 0, not {config[key]!r}")
+    for key in _NOT_NEGATIVE:
+        if config[key] < 0:
+            raise UserError(f"{where}: {key} must be 0 or more, not {config[key]!r}")
     for key in _SHARES:
         if not 0 <= config[key] < 1:
             raise UserError(f"{where}: {key} is a share, at least 0 and below 1, not {config[key]!r}")
     for key, allowed in _CHOICES.items():
         if config[key] not in allowed:
             raise UserError(f"{where}: {key} must be one of {', '.join(allowed)}, not {config[key]!r}")
+    _check_together(config, settings, where)
+    if config["lora_projector"]:
+        config["train_projector"] = False
+    if config["use_bf16"]:
+        config["use_fp16"] = False
+    if config["backbone"]:
+        config["use_lora"] = False
+    return config
+
+
+def _check_together(config: dict[str, Any], settings: dict[str, Any], where: str) -> None:
+    """Settings that contradict each other. What the hardware forbids is checked where the hardware is known."""
     if config["use_bf16"] and config["use_fp16"] and "use_fp16" in settings:
         raise UserError(f"{where}: use_fp16 and use_bf16 are both true; choose one")
-    if config["device"].split(":")[0] not in ("cuda", "cpu"):
+    kind, _, number = config["device"].partition(":")
+    if kind not in ("cuda", "cpu") or (number and not number.isdigit()) or (kind == "cpu" and number):
         raise UserError(f"{where}: device must be 'cuda', 'cuda:N' or 'cpu', not {config['device']!r}")
     if config["backbone"] and config["use_lora"] and "use_lora" in settings:
         raise UserError(
@@ -125,13 +168,18 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
             raise UserError(f"{where}: {key} goes with LoRA over a pretrained backbone; set {key} to false")
     if config["load_in_4bit"] and config["device"] == "cpu":
         raise UserError(f"{where}: load_in_4bit works on CUDA alone; set it to false, or device to 'cuda'")
-    if config["lora_projector"]:
-        config["train_projector"] = False
-    if config["use_bf16"]:
-        config["use_fp16"] = False
-    if config["backbone"]:
-        config["use_lora"] = False
-    return config
+    if config["vision_pretrain_steps"] and not config["backbone"]:
+        raise UserError(
+            f"{where}: vision_pretrain_steps is for a backbone from scratch; the weights of model_path can see. "
+            "Set it to 0, or describe a backbone"
+        )
+    if config["use_lora"] and not config["lora_target_modules"]:
+        raise UserError(f"{where}: use_lora without lora_target_modules trains nothing of the decoder; name some")
+    if config["max_steps"] and config["warmup_steps"] >= config["max_steps"]:
+        raise UserError(
+            f"{where}: warmup_steps {config['warmup_steps']} is not shorter than the run of max_steps "
+            f"{config['max_steps']}; lower the one or raise the other"
+        )
 
 
 def _typed(key: str, value: Any, where: str) -> Any:
@@ -139,8 +187,10 @@ def _typed(key: str, value: Any, where: str) -> Any:
     if isinstance(default, bool) or isinstance(value, bool):
         good = isinstance(default, bool) and isinstance(value, bool)
     elif isinstance(default, float):
-        good = isinstance(value, int | float)
+        good = isinstance(value, int | float) and math.isfinite(value)
         value = float(value) if good else value
+    elif isinstance(default, list):
+        good = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     else:
         good = isinstance(value, type(default))
     if not good:

@@ -6,6 +6,7 @@ where the prompt ends. Loss and gradients equal those of three separate rows. Ea
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -229,31 +230,78 @@ class AACDataset(torch.utils.data.Dataset[Row]):
 
 
 class BucketedBatches(torch.utils.data.Sampler[list[int]]):
-    """Batches of rows of like length, in an order that (seed, epoch) fixes; `start` skips batches already done."""
+    """Groups of rows of like length, in an order that (seed, epoch) fixes, dealt to processes window by window.
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, shuffle: bool = True) -> None:
-        self.lengths, self.batch_size, self.seed, self.shuffle = lengths, batch_size, seed, shuffle
+    A window is what one update learns from: `accumulation` groups a process. Every process deals the same cards, so
+    that two processes and one process with twice the accumulation read the same rows for the same update. `start`:
+    groups of this epoch that are done, over all processes.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, accumulation: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.window, self.rank, self.processes = accumulation * processes, rank, processes
         self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
+        """Groups an epoch, over all processes."""
         return -(-len(self.lengths) // self.batch_size)
 
-    def batches(self) -> list[list[int]]:
+    def groups(self) -> list[list[int]]:
         order = list(range(len(self.lengths)))
         draw = random.Random(f"{self.seed}|{self.epoch}")
-        if self.shuffle:
-            draw.shuffle(order)
+        draw.shuffle(order)
         pool = self.batch_size * 32
         groups: list[list[int]] = []
         for first in range(0, len(order), pool):
             near = sorted(order[first : first + pool], key=lambda i: self.lengths[i])
             groups += [near[i : i + self.batch_size] for i in range(0, len(near), self.batch_size)]
-        if self.shuffle:
-            draw.shuffle(groups)
+        draw.shuffle(groups)
         return groups
 
+    def windows(self) -> list[tuple[list[list[int]], int, int]]:
+        """The rest of the epoch: this process's groups of each window, how many of them count, and the window's size.
+
+        Processes step together: one that is dealt fewer groups of a last, partial window goes through the window's
+        first once more, which then does not count.
+        """
+        dealt = []
+        groups = self.groups()
+        for first in range(self.start, len(groups), self.window):
+            window = groups[first : first + self.window]
+            mine = window[self.rank :: self.processes]
+            rounds = -(-len(window) // self.processes)
+            dealt.append((mine + window[:1] * (rounds - len(mine)), len(mine), len(window)))
+        return dealt
+
     def __iter__(self) -> Iterator[list[int]]:
-        yield from self.batches()[self.start :]
+        for mine, _, _ in self.windows():
+            yield from mine
+
+
+@dataclass
+class Collator:
+    """Rows of a group to batches: one, or `parts` smaller ones where memory is short. Draws the dropped styles."""
+
+    encoder: PromptEncoder
+    clusters: Tensor
+    seed: int
+    style_dropout: float
+    epoch: int = 0
+    parts: int = 1
+
+    def __call__(self, rows: list[Row]) -> tuple[list[Batch], int]:
+        """The batches, and how many positions the rows fill (padding not counted)."""
+        size = -(-len(rows) // self.parts)
+        chunks = [rows[first : first + size] for first in range(0, len(rows), size)]
+        return [collate(chunk, self.encoder, self.clusters, self._drops(chunk)) for chunk in chunks], sum(
+            row.length for row in rows
+        )
+
+    def _drops(self, rows: list[Row]) -> list[bool]:
+        draws = (random.Random(f"{self.seed}|{self.epoch}|style|{row.record}").random() for row in rows)
+        return [draw < self.style_dropout for draw in draws]
 
 
 def find_pictures(samples: Sequence[Sample], folder: str | Path) -> list[Path]:
@@ -276,14 +324,16 @@ def find_pictures(samples: Sequence[Sample], folder: str | Path) -> list[Path]:
     return [there[card] for card in sorted(wanted)]
 
 
-def loader(
-    dataset: AACDataset, batches: Any, collate_rows: Any, workers: int = 0
-) -> torch.utils.data.DataLoader[Batch]:
-    """A DataLoader whose iterator draws no number from the global generator (a resumed run must not drift)."""
+def loader(dataset: AACDataset, batches: BucketedBatches, collator: Collator, workers: int = 0) -> Any:
+    """A DataLoader of `collator`'s results, whose iterator draws no number from the global generator (a resumed run
+    must not drift). Workers are forked: they inherit the encoded texts, and need nothing that pickles."""
+    if workers:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warns in every fork
     return torch.utils.data.DataLoader(
         dataset,
         batch_sampler=batches,
-        collate_fn=collate_rows,
+        collate_fn=collator,
         num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
         generator=torch.Generator().manual_seed(0),
     )

@@ -1,0 +1,125 @@
+"""A run's data: rows, cards and clusters read once, then accumulation windows, epoch by epoch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.prepare.records import Sample, nfc, read_clusters
+from train.config.train_config import at_root
+from train.data import loading
+from train.data.dataset import AACDataset, Batch, BucketedBatches, Collator, find_pictures, loader
+from train.data.features import CardFeatures
+from train.models.conditioning import nearest_cluster
+
+if TYPE_CHECKING:
+    from train.models.aac_multimodal_model import AACMultimodalModel
+
+log = logging.getLogger("aac")
+
+
+@dataclass
+class Window:
+    """What one update learns from: this process's micro-batches, of which the first `counted` count."""
+
+    batches: list[Batch]
+    counted: int
+    groups: int  # of the window, over all processes
+    positions: int  # that its rows fill here, padding not counted
+
+    @property
+    def real(self) -> list[Batch]:
+        return self.batches[: self.counted]
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Answer tokens, answers whose style the classifier learns, rows, positions."""
+        told = sum(int((batch.style_labels >= 0).sum()) for batch in self.real)
+        rows = sum(len(batch.records) for batch in self.real)
+        return sum(batch.label_tokens for batch in self.real), told, rows, self.positions
+
+
+class RunData:
+    """Reads what the config names. `identity`: digests of the training rows and the clusters, for checkpoints.
+
+    Raises:
+        UserError: a file or a card is missing or malformed; the message names it.
+    """
+
+    def __init__(self, config: dict[str, Any], root: Path) -> None:
+        self.config, self.path = config, at_root(config["processed_data"], root)
+        self.clusters = read_clusters(at_root(config["clustering_results"], root))
+        self.splits = loading.load_splits(self.path, self.clusters.count)
+        rows = [sample for samples in self.splits.values() for sample in samples]
+        self.pictures = find_pictures(rows, at_root(config["images_folder"], root))
+        self.identity = {
+            "rows": loading.digest_of_rows(self.splits["train"]),
+            "clusters": loading.digest_of_clusters(self.clusters),
+        }
+
+    def encode_cards(self, model: AACMultimodalModel, new_clusters: bool) -> None:
+        """The cards' features under the model's tower; with `new_clusters` the model's centroids from them."""
+        self.features = CardFeatures(model, self.pictures, self.path.parent / "features")
+        if new_clusters:
+            centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
+            model.centroids = centroids.to(model.device)
+
+    def prepare(self, model: AACMultimodalModel, rank: int, processes: int, parts: int) -> None:
+        """Rows and batches for this process; every row's length is checked now, not a week later.
+
+        Raises:
+            UserError: a row is longer than `max_length`; the record is named.
+        """
+        config = self.config
+        index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
+        counts = [model.processor.num_tokens(size) for size in self.features.sizes]
+        clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
+        common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
+
+        def rows_of(samples: list[Sample], drops: dict[str, float] | None = None) -> AACDataset:
+            return AACDataset(samples, model.encoder, index, counts, drops, **common)
+
+        drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
+        self.train_set = rows_of(self.splits["train"], drops)
+        self.val_set = rows_of(self.splits["val"][: config["eval_samples"]])
+        longest_form = rows_of(self.splits["train"], {"keyword": 0.0})
+        self.lengths = [longest_form[i].length for i in range(len(longest_form))]
+        longest = max(self.lengths + [self.val_set[i].length for i in range(len(self.val_set))])
+        log.info("Rows: %d tokens on average, %d at most", sum(self.lengths) / len(self.lengths), longest)
+        accumulation = config["gradient_accumulation_steps"]
+        self.batches = BucketedBatches(
+            self.lengths, config["batch_size"], accumulation, config["seed"], rank, processes
+        )
+        self.collator = Collator(model.encoder, clusters, config["seed"], config["style_dropout"], parts=parts)
+
+    @property
+    def updates_per_epoch(self) -> int:
+        return -(-len(self.batches) // self.batches.window)
+
+    def windows(self, epoch: int, done: int) -> Iterator[Window]:
+        """The windows of an epoch after `done` of its groups."""
+        self.train_set.epoch = self.batches.epoch = self.collator.epoch = epoch
+        self.batches.start = done
+        groups = iter(loader(self.train_set, self.batches, self.collator, self.config["num_workers"]))
+        for mine, counted, size in self.batches.windows():
+            yield _window([next(groups) for _ in mine], counted, size)
+
+    def longest_window(self) -> Window:
+        """One batch of the longest rows: what needs the most memory."""
+        order = sorted(range(len(self.lengths)), key=lambda i: -self.lengths[i])
+        rows = [self.train_set[i] for i in order[: self.config["batch_size"]]]
+        return _window([self.collator(rows)], 1, 1)
+
+    def alone(self, record: int) -> Batch:
+        """A training record as a batch of its own."""
+        place = next(i for i, sample in enumerate(self.train_set.samples) if sample.id == record)
+        batches, _ = self.collator([self.train_set[place]])
+        return batches[0]
+
+
+def _window(read: list[tuple[list[Batch], int]], counted: int, groups: int) -> Window:
+    batches = [batch for parts, _ in read for batch in parts]
+    real = read[:counted]
+    return Window(batches, sum(len(parts) for parts, _ in real), groups, sum(length for _, length in real))
