@@ -91,7 +91,7 @@ class Trainer:
         stop: StopSignal,
         dry_run: bool = False,
     ) -> None:
-        import torch
+        from accelerate.utils import set_seed
 
         from train.data.run_data import RunData
         from train.utils import estimate, optimization, resume
@@ -100,7 +100,7 @@ class Trainer:
         self.accelerator, self.is_main, self.stop, self.stopping = accelerator, accelerator.is_main_process, stop, 0
         config, parts = resume.settle(config, start, accelerator.num_processes)
         self.config, self.root, self.checkpoints = config, root, at_root(config["checkpoint_dir"], root)
-        torch.manual_seed(config["seed"])
+        set_seed(config["seed"])
         self.data = RunData(config, root)
         if start.resume:
             resume.check_same_data(start, **self.data.identity)
@@ -119,7 +119,7 @@ class Trainer:
         if start.resume:
             self._restore(start.state)
         elif accelerator.num_processes > 1:
-            torch.manual_seed(config["seed"] + accelerator.process_index)  # dropout differs by process
+            set_seed(config["seed"], device_specific=True)  # dropout differs by process
 
     def _model(self, start: Start, dry_run: bool) -> AACMultimodalModel:
         """From a checkpoint, from pretrained weights, or from scratch; there the tower first learns to see."""
