@@ -119,9 +119,11 @@ MOMENTS = {
 }
 
 
+_WITH_WORKERS = ("mid-accumulation", "at the epoch's end, after its save")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("moment", "workers"), [*((m, 0) for m in MOMENTS), *((m, 2) for m in _WITH_WORKERS)])
 def test_killed_and_resumed_is_undisturbed(undisturbed: Any, tmp_path: Path, moment: str, workers: int) -> None:
     untouched, expected = undisturbed
     workspace, errors = tmp_path / "run", tmp_path / "errors.txt"

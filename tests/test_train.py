@@ -1,109 +1,474 @@
-"""The command itself, in a process of its own: train, stop, resume, refuse."""
+"""The command itself: what it says, saves and refuses. Interruptions are in test_resume.py."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from run_process import arguments, run, start
 
-from train.utils import checkpoint
+from train.models.aac_multimodal_model import AACMultimodalModel
+from train.train import main
+from train.utils import checkpoint, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def command(workspace: Path, *more: str) -> list[str]:
-    tiny = str(workspace / "tiny.json")
-    return [sys.executable, str(ROOT / "train/train.py"), "--workspace", str(workspace), "--config", tiny, *more]
+def command(*line: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment}
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, timeout=300, env=env)
 
 
-def run(*line: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd or ROOT, timeout=300)
+def script(*more: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train/train.py"), *more]
 
 
-def weights(workspace: Path, step: int) -> dict[str, torch.Tensor]:
-    return checkpoint.load(workspace / f"train/checkpoints/checkpoint_step_{step}.pt")["model"]
+def logged(workspace: Path) -> list[dict[str, float]]:
+    return list(map(json.loads, (workspace / "train/logs/log.jsonl").read_text().splitlines()))
 
 
-def logged(workspace: Path) -> dict[int, float]:
-    lines = (workspace / "train/logs/log.jsonl").read_text().splitlines()
-    return {record["step"]: record["loss"] for record in map(json.loads, lines) if "loss" in record}
+def steps(workspace: Path) -> list[int]:
+    return [int(path.stem.rsplit("_", 1)[1]) for path in checkpoint.step_checkpoints(workspace / "train/checkpoints")]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder, but the lock."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+Last = Callable[[], str]
+
+
+@pytest.fixture
+def last(capsys: pytest.CaptureFixture[str]) -> Last:
+    """The last line on stderr."""
+    return lambda: capsys.readouterr().err.strip().splitlines()[-1]
+
+
+# ---------------------------------------------------------------------- the whole way
 
 
 @pytest.mark.slow
-def test_trains_resumes_and_interprets(workspace: Path, tmp_path: Path) -> None:
-    """Nine updates at once equal four and then five, bit for bit; then the model interprets."""
-    import shutil
-
-    twin = tmp_path / "twin"
-    shutil.copytree(workspace, twin)
-    whole = run(*command(workspace), cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    for name in ("best_model.pt", "checkpoint_step_9.pt"):
-        assert (workspace / "train/checkpoints" / name).exists()
-    assert (workspace / "train/logs/curves.png").exists()
-
-    assert run(*command(twin)).returncode == 0
-    for path in checkpoint.step_checkpoints(twin / "train/checkpoints")[:2]:
-        path.unlink()  # as if it had been killed after update 4, mid-epoch
-    resumed = run(*command(twin, "--resume", "auto"))
-    assert resumed.returncode == 0, resumed.stderr
-    one, other = weights(workspace, 9), weights(twin, 9)
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert logged(workspace) == logged(twin)
-
-    # Negative control: with the position in the data forgotten, the same comparison fails.
-    state = checkpoint.load(twin / "train/checkpoints/checkpoint_step_4.pt")
-    state["progress"]["done"] = 0
-    lost = twin / "lost.pt"
-    checkpoint.save(lost, state)
-    assert run(*command(twin, "--resume", str(lost))).returncode == 0
-    other = weights(twin, 9)
-    assert not all(torch.equal(one[name], other[name]) for name in one)
-
-    again = run(*command(workspace))
-    assert again.returncode == 2 and "--resume" in again.stderr
-
+def test_trains_and_interprets(workspace: Path, tmp_path: Path) -> None:
+    """The two scripts as a user runs them, from another folder."""
+    line = script("--workspace", str(workspace), "--config", str(workspace / "tiny.json"))
+    done = command(*line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert steps(workspace) == [9, 8, 4]  # rotated: 0 is gone
+    assert (workspace / "train/checkpoints/best_model.pt").exists() and (workspace / "train/logs/curves.png").exists()
+    config = checkpoint.load(workspace / "train/checkpoints/checkpoint_step_9.pt")["config"]
+    assert config["max_steps"] == 9 and config["weight_decay"] == 0.01  # the resolved config, defaults and all
+    assert '"weight_decay": 0.01' in done.stderr and "9/9" in done.stderr
     card = str(workspace / "dataset/images/1_물.png")
     best = str(workspace / "train/checkpoints/best_model.pt")
     line = [sys.executable, str(ROOT / "train/interpret.py"), "--cards", card, "--checkpoint", best]
-    said = run(*line, "--persona", '{"age": 30}', "--context", "집에서 쉬는 중", "--keywords", "물", "--json")
+    said = command(*line, "--persona", '{"age": 30}', "--context", "집에서 쉬는 중", "--keywords", "물", "--json")
     assert said.returncode == 0, said.stderr
-    three = json.loads(said.stdout)
-    assert len({candidate["text"] for candidate in three}) == 3
-
-
-@pytest.mark.slow
-def test_sigterm_saves_and_exits_143(workspace: Path) -> None:
-    process = subprocess.Popen(command(workspace, "--set", "max_steps=100000"), stderr=subprocess.PIPE, text=True)
-    log = workspace / "train/logs/log.jsonl"
-    until = time.time() + 120
-    while time.time() < until and not (log.exists() and log.stat().st_size):
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143, errors
-    assert "--resume" in errors and checkpoint.step_checkpoints(workspace / "train/checkpoints")
+    assert len({candidate["text"] for candidate in json.loads(said.stdout)}) == 3
 
 
 def test_help_is_quick_and_complete() -> None:
     started = time.perf_counter()
-    done = run(sys.executable, str(ROOT / "train/train.py"), "--help")
-    assert done.returncode == 0 and "--config" in done.stdout and "--wandb" in done.stdout
-    assert "torch" not in run(sys.executable, "-X", "importtime", str(ROOT / "train/train.py"), "--help").stderr
+    done = command(*script("--help"))
+    assert done.returncode == 0
+    for option in ("--config", "--set", "--wandb", "--resume", "--init-from", "--overwrite", "--dry-run"):
+        assert option in done.stdout
+    imported = command(sys.executable, "-X", "importtime", str(ROOT / "train/train.py"), "--help").stderr
+    assert not any(f" {name}\n" in imported for name in ("torch", "numpy", "accelerate", "wandb"))
     assert time.perf_counter() - started < 60  # a hang, not a benchmark
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this message is for machines without a GPU")
-def test_default_run_without_gpu_says_what_works() -> None:
-    done = run(sys.executable, str(ROOT / "train/train.py"))
-    assert done.returncode == 2 and "--config train/config/tiny.json" in done.stderr and "CUDA" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_default_run_without_gpu_says_what_works(last: Last, tmp_path: Path) -> None:
+    assert main(["--workspace", str(tmp_path)]) == 2
+    said = last()
+    assert "--config train/config/tiny.json" in said and "CUDA" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_what_the_run_needs_and_saves_nothing(
+    workspace: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(arguments(workspace, "--dry-run")) == 0
+    said = capsys.readouterr().out
+    for words in ("GiB", "9 updates of 8 rows", "batch_size 2, gradient_accumulation_steps 4", "loss"):
+        assert words in said, said
+    for words in ("of which", "backbone: ", "at learning rate 0.001", "heads: "):
+        assert words in caplog.text
+    assert not (workspace / "train").exists()
+
+
+# ---------------------------------------------------------------------- logs
+
+
+def test_loggers_hold_the_numbers_and_no_sentence(workspace: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert main(arguments(workspace)) == 0
+    folder = workspace / "train/logs"
+    board = EventAccumulator(str(folder)).Reload()
+    records = logged(workspace)
+    for key in ("loss", "style_loss", "learning_rate", "head_learning_rate", "grad_norm", "val_loss"):
+        told = [(record["step"], record[key]) for record in records if key in record]
+        assert [(e.step, e.value) for e in board.Scalars(key)] == [(s, pytest.approx(v, rel=1e-6)) for s, v in told]
+        assert len(told) == (3 if key == "val_loss" else 9)
+    for key in ("samples_per_second", "tokens_per_second", "memory_gib"):
+        assert all(event.value > 0 for event in board.Scalars(key))
+    shown = board.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert '"max_steps": 9' in shown
+    everything = b"".join(files(folder).values())
+    for sentence in ("주세요", "있어요", "쉬는 중", "친구"):
+        assert sentence.encode() not in everything and json.dumps(sentence)[1:-1].encode() not in everything
+
+
+def test_a_resumed_log_has_no_line_twice(workspace: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert main(arguments(workspace)) == 0
+    before = [{k: v for k, v in r.items() if k in ("step", "loss", "val_loss")} for r in logged(workspace)]
+    folder = workspace / "train/checkpoints"
+    for step in (8, 9):
+        (folder / f"checkpoint_step_{step}.pt").unlink()
+    with open(workspace / "train/logs/log.jsonl", "a") as file:
+        file.write('{"step": 10, "lo')  # cut short by a kill
+    assert main(arguments(workspace, "--resume", "auto")) == 0
+    assert [{k: v for k, v in r.items() if k in ("step", "loss", "val_loss")} for r in logged(workspace)] == before
+    board = EventAccumulator(str(workspace / "train/logs")).Reload()
+    assert [event.step for event in board.Scalars("loss")] == list(range(1, 10))
+    # A fresh run keeps the old log apart.
+    assert main(arguments(workspace, "--overwrite", "--set", "max_steps=2")) == 0
+    assert [record["step"] for record in logged(workspace) if "loss" in record] == [1, 2]
+    assert (workspace / "train/logs/earlier/1/log.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_wandb_offline_writes_a_run(workspace: Path, tmp_path: Path) -> None:
+    line = script(*arguments(workspace, "--wandb", "--set", "max_steps=2"))
+    done = command(*line, WANDB_MODE="offline", WANDB_SILENT="true")
+    assert done.returncode == 0, done.stderr
+    (found,) = (workspace / "train/logs/wandb").glob("offline-run-*/*.wandb")
+    held = found.read_bytes()
+    assert b"grad_norm" in held and b"head_learning_rate" in held and "주세요".encode() not in held
+
+
+def test_wandb_without_a_login_is_said_before_training(
+    workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(wandb, "login", lambda **_: False)
+    assert main(arguments(workspace, "--wandb")) == 2
+    said = last()
+    assert "wandb login" in said and "WANDB_MODE=offline" in said
+    assert not (workspace / "train").exists()
+
+
+# ---------------------------------------------------------------------- numbers that are none
+
+
+def poison(
+    monkeypatch: pytest.MonkeyPatch, from_update: int, spoil: Callable[[torch.Tensor, Any], torch.Tensor]
+) -> list:
+    """From an update on, one record's loss is spoilt. Returns the list that will hold its id."""
+    from train.utils.update import Updater
+
+    forward, step, chosen, now = AACMultimodalModel.forward, Updater.step, [], [0]
+
+    def counted(self: Any, window: Any, number: int) -> Any:
+        now[0] = number
+        if number >= from_update and not chosen:
+            chosen.append(window.real[-1].records[-1])
+        return step(self, window, number)
+
+    def spoilt(self: Any, batch: Any, *rest: Any) -> Any:
+        sums = forward(self, batch, *rest)
+        if self.training and chosen and chosen[0] in batch.records:
+            sums["language"] = spoil(sums["language"], self)
+        return sums
+
+    monkeypatch.setattr(Updater, "step", counted)
+    monkeypatch.setattr(AACMultimodalModel, "forward", spoilt)
+    return chosen
+
+
+def infinite_gradient(loss: torch.Tensor, model: Any) -> torch.Tensor:
+    """The loss as it was, but its gradient is no number."""
+    return loss + torch.sqrt(0 * model.backbone.model.norm.weight.sum())
+
+
+@pytest.mark.parametrize("kind", ["loss", "gradient"])
+def test_a_loss_or_gradient_that_is_no_number_stops_before_the_update(
+    workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """At update 7: exit 1, the step and the very record named, checkpoint 6 intact, and good to go on from."""
+    spoil = infinite_gradient if kind == "gradient" else lambda loss, _: loss * float("nan")
+    chosen = poison(monkeypatch, 7, spoil)
+    line = arguments(workspace, "--set", "save_steps=3", "max_steps=12")
+    assert main(line) == 1
+    said = last()
+    assert "update 7" in said and f"records [{chosen[0]}] (each fails alone)" in said and kind in said, said
+    assert steps(workspace) == [6, 3, 0] and logged(workspace)[-1]["step"] == 6
+    state = checkpoint.load(workspace / "train/checkpoints/checkpoint_step_6.pt")
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+    monkeypatch.undo()
+    assert main([*line, "--resume", "auto"]) == 0 and steps(workspace)[0] == 12
+
+
+def with_scaler(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    """The loop of fp16: Accelerate has no loss scaler on a CPU, so PyTorch's own is put in."""
+    begin = processes.start
+
+    def started(config: dict[str, Any]) -> Any:
+        accelerator = begin(config)
+        accelerator.scaler = torch.amp.GradScaler("cpu", **settings)
+        return accelerator
+
+    monkeypatch.setattr(processes, "start", started)
+
+
+def overflow(monkeypatch: pytest.MonkeyPatch, updates: set[int]) -> None:
+    """Gradients of these updates overflow."""
+    from train.utils.update import Updater
+
+    gradients = Updater.gradients
+
+    def planted(self: Any, window: Any) -> Any:
+        record = gradients(self, window)
+        if self.number in updates:
+            self.model.backbone.model.norm.weight.grad[0] = float("inf")
+        return record
+
+    monkeypatch.setattr(Updater, "gradients", planted)
+
+
+KEYS = ("step", "loss", "style_loss", "learning_rate", "grad_norm", "val_loss")
+
+
+def story(workspace: Path) -> list[dict[str, float]]:
+    return [{key: record[key] for key in KEYS if key in record} for record in logged(workspace)]
+
+
+def test_the_loss_scaler_changes_nothing_without_overflow(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scales are powers of two, so gradients unscaled before clipping are the same to the last bit."""
+    twin = tmp_path / "twin"
+    shutil.copytree(workspace, twin)
+    assert main(arguments(workspace)) == 0
+    with_scaler(monkeypatch, init_scale=1024.0, growth_interval=3)
+    assert main(arguments(twin)) == 0
+    assert story(twin) == story(workspace)
+    state = checkpoint.load(twin / "train/checkpoints/checkpoint_step_9.pt")
+    assert state["scaler"]["scale"] == 8 * 1024.0  # grown three times
+    first = checkpoint.load(workspace / "train/checkpoints/checkpoint_step_9.pt")
+    assert all(torch.equal(state["model"][name], tensor) for name, tensor in first["model"].items())
+
+
+def test_overflows_are_skipped_counted_and_bounded(
+    workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_scaler(monkeypatch, init_scale=1024.0)
+    overflow(monkeypatch, {3, 4, 6})
+    line = arguments(workspace, "--set", "save_steps=1", "max_checkpoints=20", "max_skipped_steps=2")
+    assert main(line) == 0
+    told = "update 4: gradients overflowed in fp16; skipped (2 in a row, 2 in all), loss scale now 256"
+    assert told in caplog.text
+    assert logged(workspace)[-2]["skipped_updates"] == 3
+
+    def weights(step: int) -> dict[str, torch.Tensor]:
+        return checkpoint.load(workspace / f"train/checkpoints/checkpoint_step_{step}.pt")["model"]
+
+    for step in range(1, 10):
+        moved = any(
+            not torch.equal(a, b) for a, b in zip(weights(step - 1).values(), weights(step).values(), strict=True)
+        )
+        assert moved == (step not in (3, 4, 6))
+
+    # Resumed in the middle of a row of skips: the scale and the count go on.
+    before = story(workspace)
+    for step in range(5, 10):
+        (workspace / f"train/checkpoints/checkpoint_step_{step}.pt").unlink()
+    assert main([*line, "--resume", "auto"]) == 0
+    assert story(workspace) == before
+
+    overflow(monkeypatch, {7, 8})  # with 6 three in a row
+    assert main([*line, "--overwrite", "--set", "max_steps=12"]) == 1
+    error = last()
+    assert error.startswith("error: update 8: 3 updates in a row overflowed") and "records [" in error
+    assert "fails alone" not in error  # the records are sound; the scale was not
+    assert steps(workspace)[0] == 7
+
+
+def test_a_nan_loss_under_the_scaler_is_no_overflow(
+    workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_scaler(monkeypatch, init_scale=1024.0)
+    chosen = poison(monkeypatch, 7, lambda loss, _: loss * float("nan"))
+    assert main(arguments(workspace, "--set", "save_steps=2")) == 1
+    said = last()
+    assert "update 7: the loss is nan" in said and f"records [{chosen[0]}]" in said and steps(workspace)[0] == 6
+
+
+def test_early_stopping(workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    from train.utils import evaluation
+
+    values = iter([3.0, 2.0, 2.5, 2.0, 9.0])
+    monkeypatch.setattr(evaluation, "validation_loss", lambda *_: next(values))
+    line = arguments(workspace, "--set", "eval_steps=1", "early_stopping_patience=2", "max_steps=100")
+    assert main(line) == 0
+    assert "stopping early" in caplog.text and steps(workspace)[0] == 4
+    best = checkpoint.load(workspace / "train/checkpoints/best_model.pt")
+    assert best["metrics"] == {"val_loss": 2.0, "step": 2}
+    assert main([*line, "--resume", "auto"]) == 0 and steps(workspace)[0] == 4  # it stays stopped
+    assert next(values) == 9.0
+
+
+# ---------------------------------------------------------------------- one folder, one run
+
+
+def test_a_second_run_needs_a_word(workspace: Path, tmp_path: Path, last: Last) -> None:
+    folder = workspace / "train/checkpoints"
+    assert main(arguments(workspace)) == 0
+    before = files(workspace)
+    assert main(arguments(workspace)) == 2 and "--resume auto" in last()
+    # A mistake beside --overwrite removes nothing either.
+    assert main(arguments(workspace, "--overwrite", "--set", "images_folder=nowhere")) == 2
+    assert files(workspace) == before
+    assert main(arguments(workspace, "--resume", str(folder / "best_model.pt"))) == 2 and "--init-from" in last()
+    assert main(arguments(workspace, "--resume", "auto")) == 0  # finished already
+    # From an earlier update: what lies past it is kept under another name.
+    earlier = ["--resume", str(folder / "checkpoint_step_4.pt"), "--set", "save_steps=1", "max_checkpoints=2"]
+    assert main(arguments(workspace, *earlier)) == 0
+    assert steps(workspace) == [9, 8] and (folder / "checkpoint_step_8.pt.superseded").exists()
+
+
+def test_two_runs_in_one_folder(workspace: Path, tmp_path: Path, last: Last) -> None:
+    process = start(arguments(workspace, "--set", "max_steps=100000"), tmp_path / "errors.txt")
+    log = workspace / "train/logs/log.jsonl"
+    until = time.time() + 120
+    while time.time() < until and not (log.exists() and log.stat().st_size):
+        time.sleep(0.05)
+    assert main(arguments(workspace, "--resume", "auto")) == 2 and "another run" in last()
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 143, (tmp_path / "errors.txt").read_text()
+    done = steps(workspace)[0]
+    assert main(arguments(workspace, "--resume", "auto", "--set", f"max_steps={done + 1}")) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_training_ends_at_once(workspace: Path, tmp_path: Path, number: int) -> None:
+    code, errors = run(arguments(workspace), tmp_path / "errors.txt", SignalInSetUp(number))
+    assert code == 128 + number and "Traceback" not in errors and not steps(workspace)
+
+
+class SignalInSetUp:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self) -> None:
+        from train.data import loading
+
+        def interrupted(*_: Any) -> None:
+            os.kill(os.getpid(), self.number)
+            time.sleep(30)
+
+        loading.load_splits = interrupted
+
+
+def test_a_folder_that_cannot_be_written(workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workspace / "train").mkdir()
+    (workspace / "train/checkpoints").touch()  # a file stands where the folder should
+    assert main(arguments(workspace)) == 2
+    assert "checkpoint_dir" in last()
+
+
+def test_a_full_disk_leaves_what_was_there(workspace: Path, last: Last, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, calls = os.fsync, []
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) > 4:
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(arguments(workspace, "--set", "save_steps=1", "max_checkpoints=9", "eval_steps=50")) == 1
+    said = last()
+    assert "No space left on device" in said and "--resume auto" in said and "checkpoint_step_4.pt" in said
+    monkeypatch.undo()
+    for path in (workspace / "train/checkpoints").glob("*.pt"):
+        checkpoint.load(path)
+    assert steps(workspace) == [3, 2, 1, 0] and not list((workspace / "train/checkpoints").glob("*.tmp"))
+    assert main(arguments(workspace, "--resume", "auto")) == 0
+
+
+def change_rows(workspace: Path) -> None:
+    path = workspace / "dataset/processed/dataset_completed.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(rows[1:], ensure_ascii=False), encoding="utf-8")
+
+
+def change_clusters(workspace: Path) -> None:
+    path = workspace / "dataset/processed/clustering_results.json"
+    clusters = json.loads(path.read_text(encoding="utf-8"))
+    files = clusters["clustered_files"]
+    files["0"], files["1"] = files["0"][:-1], [*files["1"], files["0"][-1]]
+    path.write_text(json.dumps(clusters, ensure_ascii=False), encoding="utf-8")
+
+
+def test_other_data_another_base_or_other_settings_are_refused(workspace: Path, tmp_path: Path, last: Last) -> None:
+    assert main(arguments(workspace, "--set", "max_steps=4")) == 0
+    resume = arguments(workspace, "--resume", "auto")
+    assert main([*resume, "--set", "learning_rate=0.5"]) == 2
+    said = last()
+    assert "learning_rate 0.001 -> 0.5" in said and "--init-from" in said
+    for spoil, words in ((change_clusters, "other clusters"), (change_rows, "other rows")):
+        twin = tmp_path / spoil.__name__
+        shutil.copytree(workspace, twin)
+        spoil(twin)
+        assert main(arguments(twin, "--resume", "auto")) == 2
+        assert words in last()
+    path = workspace / "train/checkpoints/checkpoint_step_4.pt"
+    state = checkpoint.load(path)
+    state["base"] = {"id": "another/model", "digest": "1" * 64}
+    checkpoint.save(path, state)
+    assert main(resume) == 2 and "another/model" in last()
+
+
+def test_a_warm_start_on_new_data(workspace: Path, tmp_path: Path, last: Last) -> None:
+    """Weights and tokenizer of the old run, rows and clusters of the new, a fresh optimizer and log."""
+    assert main(arguments(workspace)) == 0
+    best = workspace / "train/checkpoints/best_model.pt"
+    new = tmp_path / "새 자료"
+    shutil.copytree(workspace / "dataset", new / "dataset")
+    shutil.copy(workspace / "tiny.json", new)
+    change_rows(new)
+    change_clusters(new)
+    assert main(arguments(new, "--init-from", str(best), "--set", "max_steps=3", "learning_rate=0.0005")) == 0
+    old, state = checkpoint.load(best), checkpoint.load(new / "train/checkpoints/checkpoint_step_0.pt")
+    assert all(torch.equal(state["model"][name], old["model"][name]) for name in old["model"] if name != "centroids")
+    assert not torch.equal(state["model"]["centroids"], old["model"]["centroids"])
+    assert state["tokenizer"] == old["tokenizer"] and state["config"]["learning_rate"] == 0.0005
+    assert not state["optimizer"]["state"] and logged(new)[0]["loss"] < logged(workspace)[0]["loss"]
+    (tmp_path / "bad.pt").write_bytes(best.read_bytes()[:5000])
+    assert main(arguments(new, "--init-from", str(tmp_path / "bad.pt"), "--overwrite")) == 2 and "bad.pt" in last()
+
+
+# ---------------------------------------------------------------------- mistakes
 
 
 @pytest.mark.parametrize(
@@ -114,15 +479,28 @@ def test_default_run_without_gpu_says_what_works() -> None:
         (["--set", "voice=second"], ["voice", "first, third"]),
         (["--set", "images_folder=nowhere"], ["images_folder"]),
         (["--set", "processed_data=no.json"], ["no.json", "data_prepare.py"]),
-        (["--set", "max_length=20"], ["record", "max_length"]),
+        (["--set", "clustering_results=no.json"], ["no.json", "--steps 3"]),
+        (["--set", "max_length=20"], ["record", "max_length", "nothing is cut inside a picture"]),
+        (["--set", "max_steps=5", "warmup_ratio=0.99"], ["warm-up of 5", "run of 5"]),
         (["--resume", "none.pt"], ["none.pt"]),
+        (["--init-from", "none.pt"], ["none.pt"]),
     ],
 )
-def test_mistakes_exit_2_with_one_clear_line(
-    workspace: Path, more: list[str], words: list[str], capsys: object
-) -> None:
-    from train.train import main
-
-    code = main(["--workspace", str(workspace), "--config", str(workspace / "tiny.json"), *more])
-    error = capsys.readouterr().err.strip().splitlines()[-1]  # type: ignore[attr-defined]
+def test_mistakes_exit_2_with_one_clear_line(workspace: Path, more: list[str], words: list[str], last: Last) -> None:
+    code = main(arguments(workspace, *more))
+    error = last()
     assert code == 2 and error.startswith("error: ") and all(word in error for word in words), error
+    assert not list(workspace.rglob("*.pt"))
+
+
+def test_a_validation_row_that_is_too_long_is_named_at_the_start(workspace: Path, last: Last) -> None:
+    """Not at the first evaluation, a week later."""
+    from dataset.prepare.records import load_samples
+
+    path = workspace / "dataset/processed/dataset_completed.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    chosen = next(sample.id for sample in load_samples(path)[0] if sample.split == "val")
+    next(row for row in rows if row["id"] == chosen)["output"][1] = "물 " * 300
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    assert main(arguments(workspace, "--set", "max_length=120")) == 2
+    assert f"record {chosen}:" in last() and not steps(workspace)

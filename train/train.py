@@ -256,6 +256,8 @@ class Trainer:
         record["memory_gib"] = estimate.peak_bytes(self.config["device"]) / estimate.GIB
         for group in self.updater.optimizer.param_groups:
             record["learning_rate" if group["name"] == "backbone" else "head_learning_rate"] = group["lr"]
+        if self.accelerator.scaler:
+            record["skipped_updates"] = self.updater.skipped
         pace = (time.perf_counter() - self.began) / (self.step - self.began_at)
         left = estimate.duration(pace * (self.total - self.step))
         log.info("%s", runlog.line(self.step, self.total, record, left))

@@ -23,9 +23,9 @@ TRAIN_CONFIG: dict[str, Any] = {
     "num_crops": 1,  # local tiles a picture: 1 = 313 tokens a card, 4 = 757; simple drawings need 1
     # --- LoRA (pretrained backbones)
     "use_lora": True,  # False tunes the whole decoder: 4B parameters with optimizer states
-    "lora_r": 64,
-    "lora_alpha": 64,
-    "lora_dropout": 0.05,
+    "lora_r": 64,  # rank: higher learns more and saves larger files (64: 0.2 GB in half precision)
+    "lora_alpha": 64,  # adapters count alpha / r: raising it acts like a higher rate
+    "lora_dropout": 0.05,  # against overfitting on few rows; 0 is a little faster
     "lora_target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],  # must match inside the decoder
     "lora_vision": False,  # True adapts the vision tower too: pictures are encoded anew in every step
     "lora_projector": False,  # True adapts the projector instead of training it whole
@@ -39,7 +39,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "context_dropout": 0.1,  # likewise for the context
     "keyword_dropout": 0.5,  # share of rows without card words: pictures alone must do
     "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there
-    "style_loss_weight": 0.1,
+    "style_loss_weight": 0.1,  # of the classifier beside the language loss; 0: confidence means nothing
     "style_labels": True,  # False: the data's outputs have no style order
     "parts_off": [],  # parts built out of the model, to see what each is worth (train/utils/ablations.py)
     "voice": "first",  # first: the person speaks; third: notes about the person
@@ -49,19 +49,19 @@ TRAIN_CONFIG: dict[str, Any] = {
     "auto_batch_size": False,  # True: out of memory halves the batch and doubles accumulation; the result stays
     "learning_rate": 2e-5,  # LoRA or backbone
     "head_learning_rate": 1e-3,  # persona, context, clusters, styles: at 2e-5 a zero gate stays shut
-    "weight_decay": 0.01,
+    "weight_decay": 0.01,  # pulls weights to zero; more, where few rows are learned by heart
     "warmup_ratio": 0.03,  # share of the updates with rising learning rate, then cosine
     "warmup_steps": 0,  # the same in updates; 0: warmup_ratio decides
     "max_grad_norm": 1.0,  # longer gradients are scaled down to this length: lower is steadier and slower
     "max_skipped_steps": 10,  # fp16: so many updates in a row may overflow before the run stops
-    "num_epochs": 10,
+    "num_epochs": 10,  # times that the training rows are gone through
     "max_steps": 0,  # updates; 0: num_epochs decides
     "max_length": 4096,  # a longer row is an error that names its record; nothing is cut
     "early_stopping_patience": 0,  # evaluations without improvement before stopping; 0: never
     "vision_pretrain_steps": 0,  # only from scratch: updates in which the tower learns to tell the cards apart
-    "seed": 42,
+    "seed": 42,  # fixes the order of rows, what is dropped, and fresh weights
     # --- hardware
-    "device": "cuda",
+    "device": "cuda",  # cuda, cuda:N or cpu; several GPUs through `accelerate launch`
     "use_fp16": True,  # mixed precision with the loss scaler on CUDA; on a CPU fp32 is used and said
     "use_bf16": False,  # instead of fp16, on hardware that has it: no overflow, so no scaler; on a CPU seldom faster
     "gradient_checkpointing": True,  # less memory, about a third slower
@@ -77,11 +77,11 @@ TRAIN_CONFIG: dict[str, Any] = {
     "max_new_tokens": 48,  # an interpretation's longest length
     "similarity_model": "jhgan/ko-sroberta-multitask",  # hub id or folder; where absent a lexical score stands in
     "log_samples": False,  # True lets loggers see sentences and personas
-    "processed_data": "dataset/processed/dataset_completed.json",
-    "clustering_results": "dataset/processed/clustering_results.json",
-    "images_folder": "dataset/images",
-    "checkpoint_dir": "train/checkpoints",
-    "log_dir": "train/logs",
+    "processed_data": "dataset/processed/dataset_completed.json",  # rows, made by data_prepare.py
+    "clustering_results": "dataset/processed/clustering_results.json",  # clusters of the cards, by step 3
+    "images_folder": "dataset/images",  # the cards' files
+    "checkpoint_dir": "train/checkpoints",  # one run at a time writes here
+    "log_dir": "train/logs",  # log.jsonl, TensorBoard's events, curves.png
 }
 
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "log_dir")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -59,7 +60,8 @@ class RunLog:
         self.wandb = _start_wandb(folder, config, after) if use_wandb else None
 
     def write(self, step: int, record: dict[str, float]) -> None:
-        """One record of numbers at an update."""
+        """One record of numbers at an update; what is no finite number (the norm of an overflow) is left out."""
+        record = {key: value for key, value in record.items() if math.isfinite(value)}
         self.file.write(json.dumps({"step": step, "time": round(time.time(), 2), **record}) + "\n")
         self.file.flush()
         for key, value in record.items():

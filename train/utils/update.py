@@ -60,17 +60,20 @@ class Updater:
         """
         self.number = number
         record = self.gradients(window)
-        if self.accelerator.scaler:
-            self.accelerator.scaler.unscale_(self.optimizer.optimizer)
+        scaler = self.accelerator.scaler
+        scale = scaler.get_scale() if scaler else 1.0
+        if scaler:
+            scaler.unscale_(self.optimizer.optimizer)
         record["grad_norm"] = self._clip()
-        if not self.accelerator.scaler and not math.isfinite(record["grad_norm"]):
+        if not scaler and not math.isfinite(record["grad_norm"]):
             self._fail(f"the gradient's norm is {record['grad_norm']}", window.real)
         try:
             self.optimizer.step()
         except torch.OutOfMemoryError as error:  # half of the weights may have moved: no smaller batch helps
             raise MemoryError(out_of_memory(self.config, f"in AdamW's step of update {number}", 1, error)) from None
-        if self.accelerator.scaler:
-            self._count_skips(window)
+        if scaler:
+            # Accelerate's own flag does not see it: a fused AdamW skips inside its step.
+            self._count_skips(window, overflowed=scaler.get_scale() < scale)
         self.optimizer.zero_grad(set_to_none=True)
         return record
 
@@ -110,9 +113,9 @@ class Updater:
         norm = torch.nn.utils.clip_grad_norm_(self.wrapped.parameters(), self.config["max_grad_norm"])
         return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
-    def _count_skips(self, window: Window) -> None:
+    def _count_skips(self, window: Window, overflowed: bool) -> None:
         """An fp16 overflow: the scaler has skipped the update and halved its scale. Too many in a row end the run."""
-        if not self.optimizer.step_was_skipped:
+        if not overflowed:
             self.skipped_in_a_row = 0
             return
         self.skipped, self.skipped_in_a_row = self.skipped + 1, self.skipped_in_a_row + 1
