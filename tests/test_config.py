@@ -107,6 +107,7 @@ def test_full_tuning_of_4b_on_24_gb_is_refused() -> None:
     estimate.check_memory(validate({}), 24 * GIB)  # LoRA fits
     with pytest.raises(UserError, match=r"tiny\.json"):
         estimate.check_memory(validate({}), 6 * GIB)
+    estimate.check_memory(validate({"load_in_4bit": True}), 6 * GIB)
     estimate.check_memory(tiny_settings(), 1 * GIB)
 
 

@@ -139,7 +139,7 @@ def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> 
     count = PARAMETERS.get(config["model_size"])
     if config["backbone"] or not count:
         return
-    frozen = count * (2 if config["device"].startswith("cuda") else 4)
+    frozen = count * (4 if config["device"] == "cpu" else 0.7 if config["load_in_4bit"] else 2)
     need = frozen if config["use_lora"] else count * _TRAINED_BYTES
     if need <= available * processes:
         return
@@ -147,7 +147,8 @@ def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> 
     if config["use_lora"]:
         raise UserError(
             f"model_size {config['model_size']}: its frozen weights alone take {need / GIB:.0f} GiB, and there are "
-            f"{have}; use a larger device, or the small model: --config train/config/tiny.json"
+            f"{have}; set load_in_4bit to true, use a larger device, or train the small model: --config "
+            "train/config/tiny.json"
         )
     raise UserError(
         f"use_lora is false: training all {count / 1e9:.1f}B parameters takes {need / GIB:.0f} GiB for weights, "
