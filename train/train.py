@@ -269,7 +269,7 @@ class Trainer:
 
         scores = {"val_loss": evaluation.validation_loss(self.updater, self.data)}
         if self.config["generation_samples"]:
-            scores |= evaluation.generation_scores(self.updater, self.data)
+            scores |= evaluation.generation_scores(self)
         value = scores[self.config["best_metric"]]
         better = value < self.best
         told = ", ".join(f"{key} {score:.4f}" for key, score in scores.items())

@@ -54,6 +54,7 @@ class RunData:
         self.splits = loading.load_splits(self.path, self.clusters.count)
         rows = [sample for samples in self.splits.values() for sample in samples]
         self.pictures = find_pictures(rows, at_root(config["images_folder"], root))
+        self.index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
         self.identity = {
             "rows": loading.digest_of_rows(self.splits["train"]),
             "clusters": loading.digest_of_clusters(self.clusters),
@@ -73,13 +74,12 @@ class RunData:
             UserError: a row is longer than `max_length`; the record is named.
         """
         config = self.config
-        index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
         counts = [model.processor.num_tokens(size) for size in self.features.sizes]
         clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
         common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
 
         def rows_of(samples: list[Sample], drops: dict[str, float] | None = None) -> AACDataset:
-            return AACDataset(samples, model.encoder, index, counts, drops, **common)
+            return AACDataset(samples, model.encoder, self.index, counts, drops, **common)
 
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         self.train_set = rows_of(self.splits["train"], drops)

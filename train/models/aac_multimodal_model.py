@@ -122,13 +122,12 @@ class AACMultimodalModel(nn.Module):
         labelled = batch.targets != IGNORE
         logits = self.backbone.lm_head(hidden[labelled]).float()
         language = functional.cross_entropy(logits, batch.targets[labelled], reduction="sum")
+        # Without an answer to learn from, sums of nothing: every process has the same gradients to share.
         learn = batch.style_labels != IGNORE
-        style, correct = language.new_zeros(()), language.new_zeros(())
-        if learn.any():
-            rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
-            scores = self.styles.logits(hidden[rows, places.clamp(min=0)], places >= 0)
-            style = functional.cross_entropy(scores, batch.style_labels[learn], reduction="sum")
-            correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
+        rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
+        scores = self.styles.logits(hidden[rows, places.clamp(min=0)], places >= 0)
+        style = functional.cross_entropy(scores, batch.style_labels[learn], reduction="sum")
+        correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
         return {
             "language": language,
             "tokens": labelled.sum(),

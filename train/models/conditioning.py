@@ -161,7 +161,7 @@ class _CrossAttention(nn.Module):
         self.query = nn.Linear(hidden, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, hidden, bias=False)
-        self.gate = nn.Parameter(torch.zeros(()))
+        self.gate = nn.Parameter(torch.zeros(1))  # not a scalar: FSDP shards none
 
     def read_keys(self, entries: Tensor) -> tuple[Tensor, Tensor]:
         """Entries (B, M, W) to their keys and values, each (B, heads, M, W / heads)."""

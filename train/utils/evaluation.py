@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from train.config.train_config import at_root
 from train.data.dataset import collate
 from train.utils.processes import summed
 
 if TYPE_CHECKING:
     from train.data.run_data import RunData
+    from train.train import Trainer
     from train.utils.update import Updater
 
 
@@ -33,6 +35,20 @@ def validation_loss(updater: Updater, data: RunData) -> float:
     return loss / tokens
 
 
-def generation_scores(updater: Updater, data: RunData) -> dict[str, Any]:
-    """Scores of sentences generated for `generation_samples` validation rows, `val_` before each name."""
-    return {}
+def generation_scores(trainer: Trainer) -> dict[str, float]:
+    """Scores of sentences generated for `generation_samples` validation rows, `val_` before each name; the main
+    process generates while the others wait. With `log_samples` the loggers get a picture of some."""
+    from train.utils import sampling_eval
+
+    if not trainer.is_main:
+        return {}
+    config, data = trainer.config, trainer.data
+    rows = sampling_eval.drawn(data.splits["val"], config["generation_samples"], config["seed"])
+    scores, items = sampling_eval.evaluate_samples(
+        trainer.model, rows, data.features, data.index, config["style_labels"]
+    )
+    if config["log_samples"]:
+        folder, images = at_root(config["log_dir"], trainer.root), at_root(config["images_folder"], trainer.root)
+        if picture := sampling_eval.draw_samples(folder / f"samples_{trainer.step}.png", items, images):
+            sampling_eval.log_picture(trainer.run_log, trainer.step, picture)
+    return scores
