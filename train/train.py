@@ -135,10 +135,10 @@ class Trainer:
             tokenizer = scratch_tokenizer(config, self.data.splits["train"]) if config["backbone"] else None
             model = AACMultimodalModel.build(config, tokenizer)
             if config["vision_pretrain_steps"] and not dry_run:
-                log.info("Stage 1, vision: the tower learns to tell %d cards apart", len(pictures))
+                log.info("Stage 1, vision: the tower learns to name %d cards", len(pictures))
                 images = [open_picture(path) for path in pictures]
-                share = pretrain_tower(model, images, config["vision_pretrain_steps"], config["seed"])
-                log.info("The tower recognises %.1f %% of the cards", 100 * share)
+                share = pretrain_tower(model, images, self.data.names, config["vision_pretrain_steps"], config["seed"])
+                log.info("The tower names %.1f %% of the cards", 100 * share)
         model.config = config
         return model
 

@@ -54,6 +54,8 @@ class RunData:
         self.splits = loading.load_splits(self.path, self.clusters.count)
         rows = [sample for samples in self.splits.values() for sample in samples]
         self.pictures = find_pictures(rows, at_root(config["images_folder"], root))
+        word_of = {card: word for row in rows for card, word in zip(row.cards, row.keywords, strict=True)}
+        self.names = [word_of[nfc(picture.name)] for picture in self.pictures]
         self.index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
         self.identity = {
             "rows": loading.digest_of_rows(self.splits["train"]),
