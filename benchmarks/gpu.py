@@ -76,6 +76,7 @@ def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     from train.config.train_config import validate
     from train.models import backbones
     from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.attention import SHARED_PREFIX
     from train.models.phi3_vision import Phi3VisionConfig, Phi3VisionForCausalLM
     from train.models.prompt import train_tokenizer
 
@@ -90,6 +91,7 @@ def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     finally:
         torch.set_default_dtype(before)
     backbone.base = {"id": "random", "digest": ""}
+    backbone.set_attn_implementation(SHARED_PREFIX)
     backbones.freeze(backbone, config)
     tokenizer = train_tokenizer(["물을 마시고 싶어요", "학교에서 선생님과"], 400)
     return AACMultimodalModel(backbone, tokenizer, config).to(device)

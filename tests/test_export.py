@@ -84,7 +84,7 @@ def test_a_model_from_scratch_is_written_too(tmp_path: Path) -> None:
     output = tmp_path / "plain"
     assert main(["--checkpoint", str(tmp_path / "best_model.pt"), "--output", str(output), "--dtype", "fp32"]) == 0
     again = Phi3VisionForCausalLM.from_pretrained(output).eval()
-    assert torch.equal(logits(again, model.processor), logits(model.backbone, model.processor))
+    assert (logits(again, model.processor) - logits(model.backbone, model.processor)).abs().max() <= 1e-5
     features, _ = encode_pictures(tuned_model(output), pictures()[:1])
     assert features[0].shape == encode_pictures(model, pictures()[:1])[0][0].shape
 
