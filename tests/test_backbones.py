@@ -19,6 +19,7 @@ from train.config.train_config import validate
 from train.data.dataset import collate
 from train.models import backbones
 from train.models.aac_multimodal_model import AACMultimodalModel
+from train.models.attention import SHARED_PREFIX
 from train.models.generation import encode_pictures
 
 FROZEN_PROJECTOR = {"train_projector": False}
@@ -247,3 +248,22 @@ def test_another_backbone_trains_with_lora(other: dict[str, Any], tmp_path: Path
     model, _ = backbones.build(tuning(tmp_path, **other | {"backbone": {}}, **targets))
     adapted = {name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in model.named_parameters() if "lora_A" in name}
     assert adapted == {"q_proj", "down_proj", "1"}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scratch", [False, True])
+def test_the_rows_own_attention_gives_the_published_numbers(folder: Path, scratch: bool) -> None:
+    """In the decoder, and in the tower, whose patches see every way: plain SDPA is the reference."""
+    backbone = fresh_model().backbone if scratch else backbones.build(tuning(folder))[0]
+    views, _ = backbone.config.picture_processor(1).images(pictures())
+
+    def numbers() -> list[torch.Tensor]:
+        features = backbones.encode_cards(backbone, views, [(28, 28)] * 6)
+        ids = torch.arange(5, 25).view(2, 10)
+        return [torch.cat(features), backbone(input_ids=ids).logits]
+
+    ours = numbers()
+    assert backbone.config._attn_implementation == SHARED_PREFIX
+    backbone.set_attn_implementation("sdpa")
+    for got, want in zip(ours, numbers(), strict=True):
+        assert (got - want).abs().max() <= 1e-5

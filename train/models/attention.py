@@ -69,11 +69,12 @@ def shared_prefix_attention(
     Args:
         attention_mask: (B, 1, Q - prefix, K) of the queries after the first `prefix`, which are causal; None: all are.
     """
+    causal = getattr(module, "is_causal", True)  # a vision tower sees every way
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if attention_mask is None:
-        read = attend(query, key, value, causal=query.shape[2] > 1, scale=scaling, dropout=dropout)
+        read = attend(query, key, value, causal=causal and query.shape[2] > 1, scale=scaling, dropout=dropout)
         return read.transpose(1, 2).contiguous(), None
     parts = []
     if prefix:
