@@ -267,3 +267,28 @@ def test_the_rows_own_attention_gives_the_published_numbers(folder: Path, scratc
     backbone.set_attn_implementation("sdpa")
     for got, want in zip(ours, numbers(), strict=True):
         assert (got - want).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("changes", [EVERYTHING, FROZEN_PROJECTOR])
+def test_the_command_trains_what_it_is_asked_to(
+    folder: Path, workspace: Path, changes: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`train/train.py` over a pretrained base: adapters move, in the tower too, and the checkpoint holds no base."""
+    import json
+
+    from train.train import main
+    from train.utils import checkpoint
+
+    small = {key: tuning(folder)[key] for key in ("model_path", "model_size", "device", "lora_r", "persona_tokens")}
+    small |= {"max_steps": 2, "batch_size": 4, "gradient_accumulation_steps": 1, "num_workers": 0, "use_fp16": False}
+    small |= {"context_width": 16, "gradient_checkpointing": True, "learning_rate": 1e-2, **changes}
+    (workspace / "tune.json").write_text(json.dumps(small), encoding="utf-8")
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # pytest keeps its Ctrl-C
+    assert main(["--workspace", str(workspace), "--config", str(workspace / "tune.json")]) == 0
+    held = checkpoint.load(workspace / "train/checkpoints/best_model.pt")["model"]
+    moved = {name for name, value in held.items() if "lora_B" in name and value.any()}
+    assert any("model.layers" in name for name in moved)
+    assert any("img_processor" in name for name in moved) == changes.get("lora_vision", False)
+    assert any("img_projection" in name for name in moved) == changes.get("lora_projector", False)
+    backbone = {name for name in held if name.startswith("backbone.")}
+    assert all("lora_" in name for name in backbone)
