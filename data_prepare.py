@@ -2,6 +2,7 @@
 
 python data_prepare.py --steps 1 2 3 4 5 6 7 8
 python data_prepare.py --steps 8 --overwrite
+python data_prepare.py --append
 python data_prepare.py --check
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
+SAMPLES = 200
 ROOT = Path(__file__).resolve().parent
 
 
@@ -33,12 +35,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     steps.help = "1 cards, 2 embeddings, 3 clusters, 4 rows, 5 tags, 6 preferences, 7 combinations, 8 interpretations"
     parser.add_argument("--overwrite", action="store_true", help="run the steps even where nothing changed")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, read and write; change nothing")
+    parser.add_argument(
+        "--append", action="store_true", help="add new pictures to a finished data set; nothing that exists changes"
+    )
     parser.add_argument("--workspace", type=Path, default=ROOT, metavar="DIR", help="root of the default folders")
     parser.add_argument("--images", type=Path, metavar="DIR", help="cards, <id>_<keyword>.png (default dataset/images)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="what is made (default dataset/processed)")
     parser.add_argument("--personas", type=Path, metavar="FILE", help="default: dataset/persona.json")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="keywords of cards whose file names hold none")
-    parser.add_argument("--samples-per-persona", type=int, default=200, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        *("--samples-per-persona",), type=int, metavar="N", help=f"default: {SAMPLES}; --append: as many more"
+    )
     parser.add_argument("--clusters", type=int, default=64, metavar="K", help="at most (default: %(default)s)")
     parser.add_argument("--encoder", choices=("offline", "clip"), default="offline", help="default: %(default)s")
     parser.add_argument("--clip-image", metavar="NAME", help="--encoder clip: picture tower, a folder or a hub name")
@@ -68,6 +75,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.forget is not None and args.dry_run:
         parser.error("--forget has no --dry-run: it names each file that it changes")
+    if args.append and args.overwrite:
+        parser.error("--append changes nothing that exists; --overwrite makes it anew: give one of them")
     for name, least in (("samples_per_persona", 1), ("clusters", 1), ("start", 0), ("limit", 1)):
         value = getattr(args, name)
         if value is not None and value < least:
@@ -112,7 +121,7 @@ def options_of(args: argparse.Namespace) -> Options:
         images=(args.images or home / "images").resolve(),
         output=(args.output or home / "processed").resolve(),
         personas=(personas or ROOT / "dataset/persona.json").resolve(),
-        samples_per_persona=args.samples_per_persona,
+        samples_per_persona=args.samples_per_persona or SAMPLES,
         seed=args.seed,
         encoder=args.encoder,
         full_embeddings=args.full_embeddings,
@@ -122,6 +131,7 @@ def options_of(args: argparse.Namespace) -> Options:
         labels=args.labels and args.labels.resolve(),
         start=args.start,
         limit=args.limit,
+        append=args.append,
         remote=remote,
         send_personas=None if args.send_personas is None else tuple(args.send_personas),
     )
@@ -142,13 +152,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.check is not None:
             return check_data(args)
-        from dataset.prepare.pipeline import run_steps
+        from dataset.prepare.pipeline import run_append, run_steps
 
         options = options_of(args)
         if args.forget is not None:
             from dataset.prepare.forget import forget
 
             return forget(args.forget, options)
+        if args.append:
+            run_append(options, args.samples_per_persona, 8 in args.steps, args.dry_run)
+            return 0
         run_steps(sorted(set(args.steps)), options, args.overwrite, args.dry_run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

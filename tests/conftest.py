@@ -130,3 +130,22 @@ def workspace(tmp_path: Path) -> Path:
     plain |= {"save_steps": 4, "learning_rate": 1e-3, "vision_pretrain_steps": 2}
     (root / "tiny.json").write_text(json.dumps(plain), encoding="utf-8")
     return root
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A workspace with sixteen cards and two personas, in a folder whose path holds a space and Hangul."""
+    import json
+
+    from workshop import ROOT, WORDS, draw_card
+
+    from dataset.prepare.records import read_json
+
+    root = tmp_path / "내 작업"
+    images = root / "dataset/images"
+    images.mkdir(parents=True)
+    for number, word in enumerate(WORDS, start=1):
+        draw_card(images / f"{number}_{word}.png", number)
+    people = read_json(ROOT / "dataset/persona.json")[:2]
+    (root / "dataset/persona.json").write_text(json.dumps(people, ensure_ascii=False), encoding="utf-8")
+    return root

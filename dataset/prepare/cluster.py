@@ -54,8 +54,7 @@ def cluster_cards(options: Options) -> str:
     for name, label in zip(names, labels, strict=True):
         files[str(label)].append(name)
     save_array(options.file("centroids.npy"), centroids.astype(np.float32))
-    _draw_map(options, names, vectors, labels)
-    _draw_sheets(options, files)
+    draw(options, names, vectors, labels, files)
     result = {"cluster_labels": labels, "clustered_files": files, "n_clusters": count, "filenames": names}
     write_json(options.file("clustering_results.json"), result)
     sizes = sorted(map(len, files.values()))
@@ -90,6 +89,12 @@ def tag_clusters(options: Options) -> str:
     write_json(options.file("cluster_tags.json"), tags)
     shown = "; ".join(", ".join(topics) for topics in list(tags.values())[:3])
     return f"tags such as: {shown} -> cluster_tags.json"
+
+
+def draw(options: Options, names: list[str], vectors: Array, labels: list[int], files: dict[str, list[str]]) -> None:
+    """Write the pictures that a person judges the clusters by: `cluster_map.png` and `clusters/cluster_*.png`."""
+    _draw_map(options, names, vectors, labels)
+    _draw_sheets(options, files)
 
 
 def _draw_map(options: Options, names: list[str], vectors: Array, labels: list[int]) -> None:

@@ -41,6 +41,13 @@ def read_personas(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def blank_row(persona_id: int, persona: dict[str, Any]) -> dict[str, Any]:
+    """A row before its cards: `persona_id` stands beside the public fields."""
+    context = {"time": None, "place": None, "interaction_partner": None, "current_activity": ""}
+    source = {"persona": persona, "context": context, "past_interpretation": "", "AAC_card_combination": []}
+    return {"id": 0, "persona_id": persona_id, "input": source, "output": ""}
+
+
 def write_schema(options: Options) -> str:
     """Write `dataset.json`: the empty rows, a block of them for each persona, with `persona_id` beside the public
     fields."""
@@ -48,10 +55,7 @@ def write_schema(options: Options) -> str:
     entries = read_personas(options.personas)
     for entry in entries:
         for _ in range(options.samples_per_persona):
-            context = {"time": None, "place": None, "interaction_partner": None, "current_activity": ""}
-            source = {"persona": entry["persona"], "context": context, "past_interpretation": ""}
-            source["AAC_card_combination"] = []
-            rows.append({"id": len(rows) + 1, "persona_id": entry["id"], "input": source, "output": ""})
+            rows.append({**blank_row(entry["id"], entry["persona"]), "id": len(rows) + 1})
     write_json(options.file("dataset.json"), rows, None)
     return f"{len(entries)} personas x {options.samples_per_persona} = {len(rows)} rows -> dataset.json"
 

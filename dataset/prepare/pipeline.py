@@ -12,11 +12,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.prepare import cards, cluster, embed, personas, sampling, teach
+from dataset.prepare import append, cards, cluster, embed, personas, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
 from dataset.prepare.records import UserError, read_json, write_json
 
@@ -48,6 +48,7 @@ class Options:
     limit: int | None = None
     remote: Settings | None = None
     send_personas: tuple[str, ...] | None = None
+    append: bool = False
 
     def file(self, name: str) -> Path:
         return self.output / name
@@ -137,6 +138,10 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
     """
     state_file = options.file(".state.json")
     state = read_json(state_file) if state_file.exists() else {}
+    if "append" in state and not overwrite:
+        raise UserError(f"{state_file}: an --append run was not finished; run it again with --append, or --overwrite")
+    if not dry_run:
+        state.pop("append", None)
     renewed: set[str] = set()
     for step in [step for step in STEPS if step.number in numbers]:
         known = state.get(str(step.number), {})
@@ -157,16 +162,70 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
         log.info("[%d/8] %s (%s)", step.number, step.title, why)
         _inputs(step, options)
         _protect_edits(step, options, known, overwrite)
-        options.output.mkdir(parents=True, exist_ok=True)
-        state[str(step.number)] = {"begun": True}
+        _run(step, options, state)
+
+
+def _run(step: Step, options: Options, state: dict[str, Any]) -> None:
+    """Run a step between two marks in the state."""
+    options.output.mkdir(parents=True, exist_ok=True)
+    state[str(step.number)] = {"begun": True}
+    write_json(options.file(".state.json"), state)
+    made = step.run(options)
+    state[str(step.number)] = _record(step, options)
+    write_json(options.file(".state.json"), state)
+    log.info("      %s", made)
+
+
+def _record(step: Step, options: Options) -> dict[str, Any]:
+    """What a step was made from and made. The inputs are read afterwards: step 1 may have drawn the cards itself."""
+    written = {name: _digest(options.file(name)) for name in step.writes}
+    settings = {name: getattr(options, name) for name in step.settings}
+    return {"inputs": _inputs(step, options), "outputs": written, "settings": settings}
+
+
+def run_append(options: Options, rows_each: int | None = None, answers: bool = True, dry_run: bool = False) -> None:
+    """Add the new pictures of the images folder to a finished data set, by the settings that it was made with.
+
+    A later plain run finds everything as it should be, unless something else had changed before.
+
+    Args:
+        rows_each: new rows for each persona; None: enough for the new cards.
+        answers: run step 8 for the rows that have no output.
+
+    Raises:
+        UserError: the data set is not finished, or its cards changed.
+    """
+    state_file = options.file(".state.json")
+    missing = [name for step in STEPS for name in step.writes if not options.file(name).exists()]
+    if missing or not state_file.exists():
+        name = options.file(next(iter(missing), ".state.json"))
+        raise UserError(f"{name}: not found; --append needs a finished data set: run steps 1 to 8 first")
+    state = read_json(state_file)
+    made_with = {k: v for step in STEPS[:7] for k, v in state.get(str(step.number), {}).get("settings", {}).items()}
+    frozen = replace(options, **made_with)
+    pictures = append.new_pictures(options)
+    if dry_run:
+        print(f"--append: {len(pictures)} new pictures{''.join(f' {name}' for name in pictures[:10])}")
+        print("      would add cards, embeddings and rows for them, and answer the rows that have no output")
+        return
+    if "append" not in state:
+        stale = [step.number for step in STEPS[1:7] if _why(step, frozen, state.get(str(step.number), {}), False)]
+        state["append"] = {"stale": stale}
         write_json(state_file, state)
-        made = step.run(options)
-        # The inputs are read again: step 1 may have drawn the cards itself.
-        written = {name: _digest(options.file(name)) for name in step.writes}
-        used = {name: getattr(options, name) for name in step.settings}
-        state[str(step.number)] = {"inputs": _inputs(step, options), "outputs": written, "settings": used}
-        write_json(state_file, state)
-        log.info("      %s", made)
+    for line in append.append_cards(frozen, rows_each):
+        log.info("%s", line)
+    for step in STEPS[:7]:
+        record = _record(step, frozen)
+        if step.number not in state["append"]["stale"]:
+            state[str(step.number)] = record
+        else:
+            state[str(step.number)] = {**state.get(str(step.number), {}), "outputs": record["outputs"]}
+            log.warning("[%d/8] %s: had changed before: a run without --append makes it anew", step.number, step.title)
+    del state["append"]
+    write_json(state_file, state)
+    if answers:
+        log.info("[8/8] interpretations of the rows that have none")
+        _run(STEPS[7], replace(options, seed=frozen.seed), state)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from dataset.prepare.append import finished_rows
 from dataset.prepare.corrections import Correction, overlay, read_corrections
 from dataset.prepare.privacy import is_shipped, may_leave
 from dataset.prepare.records import Context, Persona, UserError, card_keyword, read_json, write_json
@@ -30,14 +31,16 @@ def write_interpretations(options: Options) -> str:
     `rejected_rows.json` with their reasons.
     """
     rows = read_json(options.file("dataset_with_cards.json"))
+    kept = finished_rows(options) if options.append else {}
+    rows = [kept.get(row["id"], row) for row in rows]
     corrections = read_corrections(options.corrections)
-    chosen = _chosen(rows, options)
+    chosen = [row for row in _chosen(rows, options) if row["id"] not in kept]
     rejected = 0
     if options.teacher == "grammar":
         _complete_offline(chosen, options.seed)
     else:
         rejected = _complete_remotely(rows, chosen, corrections, options)
-    corrected = overlay(chosen, corrections)
+    corrected = overlay(_chosen(rows, options), corrections)
     write_json(options.file("dataset_completed.json"), rows, None)
     if corrections:
         idle = len(corrections) - corrected
