@@ -156,7 +156,7 @@ def on_white(image: Any) -> Any:
     """First frame, upright (EXIF), transparency on white, RGB: any PIL mode."""
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if "A" in image.getbands() or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,10 +117,11 @@ def _draw_map(options: Options, names: list[str], vectors: Array, labels: list[i
     side = int(np.clip(_THUMBNAIL * np.sqrt(len(chosen)) * 1.6, 400, 2000))
     canvas = Image.new("RGB", (side + _THUMBNAIL, side + _THUMBNAIL), "white")
     draw = ImageDraw.Draw(canvas)
-    for place, point in zip(chosen, (flat - low) / span * side, strict=True):
+    pictures = _thumbnails([options.images / names[place] for place in chosen])
+    for place, point, picture in zip(chosen, (flat - low) / span * side, pictures, strict=True):
         x, y = int(point[0]), int(point[1])
         shade = colorsys.hsv_to_rgb(labels[place] * 0.618 % 1, 0.7, 0.85)
-        canvas.paste(_thumbnail(options.images / names[place]), (x, y))
+        canvas.paste(picture, (x, y))
         colour = tuple(int(255 * part) for part in shade)
         draw.rectangle((x, y, x + _THUMBNAIL - 1, y + _THUMBNAIL - 1), outline=colour, width=3)
     _save_png(canvas, options.file("cluster_map.png"))
@@ -136,10 +138,14 @@ def _draw_sheets(options: Options, files: dict[str, list[str]]) -> None:
         columns = min(10, max(1, len(shown)))
         rows = -(-len(shown) // columns)
         sheet = Image.new("RGB", (columns * _THUMBNAIL, max(rows, 1) * _THUMBNAIL), "white")
-        for place, name in enumerate(shown):
-            corner = (place % columns * _THUMBNAIL, place // columns * _THUMBNAIL)
-            sheet.paste(_thumbnail(options.images / name), corner)
+        for place, picture in enumerate(_thumbnails([options.images / name for name in shown])):
+            sheet.paste(picture, (place % columns * _THUMBNAIL, place // columns * _THUMBNAIL))
         _save_png(sheet, folder / f"cluster_{int(number):03d}.png")
+
+
+def _thumbnails(paths: list[Path]) -> list[Any]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(_thumbnail, paths))
 
 
 def _thumbnail(path: Path) -> Any:

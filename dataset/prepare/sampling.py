@@ -88,7 +88,7 @@ class Deck:
         if self.alone[chosen].any():
             return False
         words = [self.words[place] for place in chosen]
-        rest = places[~(np.isin(places, chosen) | self.alone[places])] if len(places) else places
+        rest = places[~(np.isin(places, chosen) | self.alone[places])] if chosen else places
         for place in self.by_need(rest, draw):
             word = self.words[place]
             if word not in words and self.fits(words, word):
@@ -133,12 +133,15 @@ class Deck:
         return [self.cards[place] for place in chosen]
 
 
+_TWIN = np.random.RandomState(0)
+
+
 def uniform(draw: random.Random, count: int) -> Any:
     """`count` calls of `draw.random()`, at once: NumPy's legacy generator runs on the same Mersenne Twister."""
     if count < 64:
         return np.array([draw.random() for _ in range(count)])
     version, state, spare = draw.getstate()
-    twin = np.random.RandomState()
+    twin = _TWIN
     twin.set_state(("MT19937", np.array(state[:-1], np.uint32), state[-1]))
     drawn = twin.random_sample(count)
     _, key, place, *_ = twin.get_state(legacy=True)
