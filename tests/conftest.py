@@ -137,9 +137,8 @@ def home(tmp_path: Path) -> Path:
     """A workspace with sixteen cards and two personas, in a folder whose path holds a space and Hangul."""
     import json
 
-    from workshop import ROOT, WORDS, draw_card
-
     from dataset.prepare.records import read_json
+    from tests.workshop import ROOT, WORDS, draw_card
 
     root = tmp_path / "내 작업"
     images = root / "dataset/images"

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workshop import ROOT, content, draw_card, prepare
 
 import data_prepare
 from dataset.prepare import append, teach
 from dataset.prepare.records import load_samples, read_json
+from tests.workshop import ROOT, content, draw_card, prepare
 
 
 def add(home: Path, *more: str) -> int:
@@ -161,3 +161,29 @@ def test_what_had_changed_before_is_still_made_anew_by_a_plain_run(
     caplog.clear()
     assert prepare(home) == 0
     assert [line[1] for line in caplog.messages if "unchanged, skipped" in line] == ["1", "2", "3", "5"]
+
+
+def test_a_remote_teacher_is_asked_for_the_new_rows_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.chat_server import ChatServer, good_answer
+
+    for name, value in (("AAC_TEACHER_PAUSE", "0.01"), ("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")):
+        monkeypatch.setenv(name, value)
+    with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
+        for name, value in (("BASE_URL", server.url), ("MODEL", "tiny-teacher"), ("API_KEY", "sk-test")):
+            monkeypatch.setenv(f"OPENAI_{name}", value)
+        assert prepare(home, "--teacher", "openai") == 0
+        path, before, requests = home / "dataset/processed/dataset_completed.json", content(home), server.requests
+        rows = read_json(path)
+        fixed = {"key": rows[3]["key"], "output": ["물을 줘요.", "물 있어요?", "물이 좋아요."]}
+        (home / "dataset/corrections.jsonl").write_text(json.dumps(fixed) + "\n", encoding="utf-8")
+        assert prepare(home, "--teacher", "openai") == 0 and server.requests == requests
+        before["dataset_completed.json"] = content(home)["dataset_completed.json"]
+        draw_card(home / "dataset/images/60_우유.png", 60)
+        assert add(home, "--teacher", "openai") == 0
+        nothing_old_changed(before, home)
+        rows = read_json(path)
+        assert rows[3]["output"] == fixed["output"] and len(rows) > 24
+        assert server.requests == requests + len(rows) - 24
+        assert all("우유" in chat.words for chat in server.chats[requests:])
+        assert prepare(home, "--teacher", "openai", "--overwrite", steps=["8"]) == 0
+        assert server.requests == requests + len(rows) - 24 and read_json(path) == rows

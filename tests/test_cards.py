@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from workshop import WORDS, draw_card, prepare
 
 import data_prepare
 from dataset.prepare import cards, embed
 from dataset.prepare.records import load_samples, nfc, read_json
+from tests.workshop import WORDS, draw_card, prepare
 
 
 def test_unusable_pictures_are_listed_with_their_reason(home: Path) -> None:

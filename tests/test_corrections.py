@@ -10,9 +10,8 @@ import pytest
 
 from dataset.prepare.corrections import overlay, read_corrections
 from dataset.prepare.records import UserError, load_samples, read_json
-from tests.test_pipeline import content, home, prepare
+from tests.workshop import content, prepare
 
-__all__ = ["home"]
 THREE = ["이렇게 말해 주세요.", "이렇게 말할까요?", "이 말이에요."]
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workshop import WORDS, content, prepare
 
 from dataset.prepare import embed
 from dataset.prepare.records import read_json
+from tests.workshop import WORDS, content, prepare
 
 
 def test_words_of_one_category_are_closer_than_strangers() -> None:

@@ -12,8 +12,8 @@ import data_prepare
 from dataset.prepare.journal import Journal
 from dataset.prepare.records import load_samples, read_json
 from tests.chat_server import ChatServer, good_answer
-from tests.test_pipeline import prepare
 from tests.test_teacher_remote import home, line, point_at, settings
+from tests.workshop import prepare
 
 __all__ = ["home", "settings"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
 import shutil
 import subprocess
@@ -15,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workshop import ROOT, content, draw_card, prepare
 
 import data_prepare
 from dataset.prepare import embed
 from dataset.prepare.pipeline import STEPS
 from dataset.prepare.records import load_samples, read_json, split_of
+from tests.workshop import ROOT, content, draw_card, prepare
 
 
 def test_all_steps_make_a_data_set_that_training_reads(home: Path) -> None:
@@ -113,9 +112,9 @@ def test_killed_at_twenty_moments_and_rerun_it_gives_the_same_bytes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time from an empty folder: killed at a random moment, run again to its end, compared."""
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     forks = multiprocessing.get_context("forkserver")  # its children have loaded everything: they start at once
-    forks.set_forkserver_preload(["warm"])
+    forks.set_forkserver_preload(["tests.warm"])
     processed = home / "dataset/processed"
 
     def run(seconds: float | None) -> float:

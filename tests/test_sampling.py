@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from workshop import draw_card, prepare
 
 from dataset.prepare import sampling
 from dataset.prepare.records import read_json
+from tests.workshop import draw_card, prepare
 
 
 def deck(count: int = 30, fits: Any = lambda words, word: True) -> sampling.Deck:

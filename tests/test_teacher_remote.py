@@ -24,7 +24,7 @@ from dataset.prepare.teachers.openai_settings import Settings, read_env
 from dataset.prepare.teachers.openai_teacher import OpenAITeacher
 from dataset.prepare.teachers.quality import parse, problems
 from tests.chat_server import CONTEXT, Chat, ChatServer, good_answer
-from tests.test_pipeline import draw_card
+from tests.workshop import draw_card
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ("물", "사과", "주세요", "우유", "밥", "먹다", "공", "놀다", "학교", "가다", "빵", "책", "보다", "집",
