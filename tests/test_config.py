@@ -117,7 +117,11 @@ def test_precision_is_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest
     caplog.set_level(logging.INFO)
     check_hardware(tiny_settings())
     assert "fp32 (use_fp16 needs CUDA" in caplog.text
-    assert processes.precision(tiny_settings(use_bf16=True)) == "bf16"
+    for own, half in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda own=own: {"avx512_bf16": own})
+        assert processes.precision(tiny_settings(use_bf16=True)) == half
+    check_hardware(tiny_settings(use_bf16=True))
+    assert "fp32 (use_bf16: this processor only emulates it)" in caplog.text
     assert processes.precision(validate({})) == "fp16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)

@@ -24,7 +24,7 @@ sys.path[0] = str(ROOT)
 from dataset.prepare.records import UserError, load_samples, read_json, write_json  # noqa: E402
 
 # No card is rare: about 180 training rows a card (the public default of 200 gives about 28).
-SAMPLES_PER_PERSONA = 700
+SAMPLES_PER_PERSONA = 1200
 EVALUATED_ROWS = 600
 TINY = ROOT / "train/config/tiny.json"
 

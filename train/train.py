@@ -76,6 +76,7 @@ def check_hardware(config: dict[str, Any]) -> None:
     estimate.check_memory(config, estimate.available_bytes(config["device"]), together)
     half = processes.precision(config)
     why = " (use_fp16 needs CUDA; this is a CPU)" if config["use_fp16"] and not on_gpu else ""
+    why = " (use_bf16: this processor only emulates it)" if config["use_bf16"] and half == "no" else why
     log.info("Precision: %s%s", {"no": "fp32"}.get(half, f"{half}, trained weights in fp32"), why)
 
 
@@ -137,7 +138,10 @@ class Trainer:
             if config["vision_pretrain_steps"] and not dry_run:
                 log.info("Stage 1, vision: the tower learns to name %d cards", len(pictures))
                 images = [open_picture(path) for path in pictures]
-                share = pretrain_tower(model, images, self.data.names, config["vision_pretrain_steps"], config["seed"])
+                with self.accelerator.autocast():
+                    share = pretrain_tower(
+                        model, images, self.data.names, config["vision_pretrain_steps"], config["seed"]
+                    )
                 log.info("The tower names %.1f %% of the cards", 100 * share)
         model.config = config
         return model

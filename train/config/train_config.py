@@ -63,7 +63,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     # --- hardware
     "device": "cuda",  # cuda, cuda:N or cpu; several GPUs through `accelerate launch`
     "use_fp16": True,  # mixed precision with the loss scaler on CUDA; on a CPU fp32 is used and said
-    "use_bf16": False,  # instead of fp16, on hardware that has it: no overflow, so no scaler; on a CPU seldom faster
+    "use_bf16": False,  # instead of fp16, on hardware that has it: no overflow, so no scaler; else fp32, and said
     "gradient_checkpointing": True,  # less memory, about a third slower
     "num_workers": 2,  # processes that encode rows ahead; 0: the training process does. The result is the same
     # --- evaluation, logging, files

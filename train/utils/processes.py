@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 
 
 def precision(config: dict[str, Any]) -> str:
-    """What matrix products are computed in: `bf16`, `fp16` (CUDA alone), or `no` for fp32."""
+    """What matrix products are computed in: `bf16`, `fp16` (CUDA alone), or `no` for fp32.
+
+    A processor without bf16 of its own would emulate it, several times slower than fp32: it computes in fp32.
+    """
+    import torch
+
     on_gpu = config["device"].startswith("cuda")
-    return "bf16" if config["use_bf16"] else "fp16" if config["use_fp16"] and on_gpu else "no"
+    if config["use_bf16"]:
+        own = torch.cpu.get_capabilities()
+        return "bf16" if on_gpu or own.get("avx512_bf16") or own.get("amx_bf16") or own.get("bf16") else "no"
+    return "fp16" if config["use_fp16"] and on_gpu else "no"
 
 
 def start(config: dict[str, Any]) -> Accelerator:
