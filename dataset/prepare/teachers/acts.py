@@ -9,7 +9,7 @@ from dataset.prepare.teachers.questions import say_question
 from dataset.prepare.teachers.speaker import HONORED, Said, Speaker, before_predicate, me, spoken, stem_of
 from dataset.prepare.teachers.utterance import FUTURE, Reading
 
-_MEDICINE = {"want": "will", "rae": "will", "hope": "plan", "muse": "plan"}
+_MEDICINE = {"want": "will", "rae": "will", "muse": "plan"}
 _STAYS = frozenset({"여기", "침대", "의자"})
 _NOT_BACK = frozenset({"기다리다", "가다", "여행가다", "찾다", "사다"})
 
@@ -75,11 +75,12 @@ def _past(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
         second = "past?" if asked else "back"
         third = "since" if level != "합쇼체" and not (asked and speaker.age) else "back"
         return "past", second, "tried" if third == second else third
+    own = bool(reading.prefix or reading.speaker)
     named = not reading.frame.needs or bool(reading.cards("object"))
     back = named and reading.predicate not in _NOT_BACK and place not in _STAYS
-    second = "past?" if asked or not back else "came"
-    if level == "합쇼체":
-        return "past", second, "tried" if second == "came" or not back else "came"
+    second = "past?" if asked or not (back or own) else "came" if back else "was"
+    if level == "합쇼체" or second == "was":
+        return "past", second, "way" if second == "came" else "came" if back else "since" if own else "was"
     return "past", second, "since" if second == "came" or not back else ("since", "came")[speaker.age]
 
 
@@ -94,14 +95,27 @@ def _ahead(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     adverb, asks = reading.card("adverb"), _asks(reading, speaker)
     first = (("rae", "want", "ge"), ("want", "will", "rae"), ("plan", "want", "will"))[speaker.length][speaker.clock]
     third = (("hope", "will"), ("hope", "plan"), ("muse", "hope"))[speaker.length][speaker.age]
+    if third == "muse" and reading.card("time") not in FUTURE:
+        third = "hope"
+    if third == "hope" and not _shared(reading, speaker):
+        third = "will" if first == "want" and asks == "want?" else "rae" if first == "want" else "want"
     if (adverb in ("더", "빨리", "많이", "같이") and first == "ge") or (first == "rae" and asks == "want?"):
         first = "want"
-    if adverb == "빨리" and third in ("muse", "plan", "will"):
-        third = "hope"
-    third = third if third != first else "hope"
+    if adverb == "빨리" and third in ("plan", "will"):
+        third = "rae" if asks != "want?" else "want"
+    if third == first:
+        third = "want" if first != "want" else "plan"
     if asks in (first, third):
-        asks = next(name for name in ("plan", "want", "hope") if name not in (first, third))
+        asks = next(name for name in ("plan", "want", "will") if name not in (first, third))
     return first, asks, third
+
+
+def _shared(reading: Reading, speaker: Speaker) -> bool:
+    """Whether one hopes for a deed (-았으면 좋겠다) instead of just doing it: another has a part in it, and not now."""
+    person = reading.card("person")
+    companion = bool(person) and reading.frame.role == "이랑" and not speaker.addressed(person)
+    joined = companion or reading.card("adverb") == "같이" or reading.predicate == "만나다"
+    return joined and reading.card("time") != "지금"
 
 
 def _asks(reading: Reading, speaker: Speaker) -> str:
@@ -114,7 +128,8 @@ def _asks(reading: Reading, speaker: Speaker) -> str:
         return "shall?" if speaker.clock == 1 and speaker.level != "합쇼체" else "want?"
     if reading.frame.ask and not (person or reading.speaker or adverb == "혼자" or reading.card("time") == "주말"):
         return ("please?", "would?", "please?")[speaker.clock]
-    return ("may", "might", "can", "could")[(speaker.clock + speaker.age) % 4]
+    leave = ("may", "might") * 2 if reading.frame.instant else ("may", "might", "can", "could")
+    return leave[(speaker.clock + speaker.age) % 4]
 
 
 def _before(reading: Reading, style: int) -> list[str]:
@@ -156,7 +171,7 @@ def _moods(reading: Reading, speaker: Speaker) -> tuple[tuple[str, str], ...]:
     return {
         "안": (("안", "fail" if formal else ("rae", "plan", "rae")[clock]), ("", "wantnot"), ("안", "will")),
         "못": (("못", cannot), ("", "cannot"), ("못", "likely")),
-        "그만": (("그만", "rae"), ("그만", ("may", "might", "may")[clock]), ("그만", ("want", "hope")[speaker.age])),
+        "그만": (("그만", "rae"), ("그만", ("may", "might", "may")[clock]), ("그만", ("want", "will")[speaker.age])),
         "말다": (("", "dont"), ("", "donot"), ("", "hopenot")),
         "싫다": (("", "hate"), ("", "hateit"), ("", "hatebut")),
         "좋다": (("", "like"), ("", "like?"), ("", "liked")),
@@ -193,6 +208,6 @@ def say_other(reading: Reading, speaker: Speaker) -> list[str]:
         names = ("past", "want", "now" if level == "합쇼체" else "since") if past else ("want", "may", "likely")
     elif time in FUTURE or (time not in ("", "지금") and not past):
         names = ("plain", "plain?", "likely")
-    elif past:
-        names = ("past", "past?", "seem" if level == "합쇼체" else "since")
+    elif past or (time == "오늘" and reading.predicate != "오다"):
+        names = ("past", "past?", "ended")
     return [sentence([*words, conjugate(stem, "VV", name, level, person in HONORED)]) for name in names]

@@ -161,13 +161,24 @@ def _closed() -> dict[str, tuple[str, ...]]:
 def timely(time: str, predicate: str, cards: tuple[str, ...]) -> bool:
     """Whether a deed with its cards has its hour: nobody buys at night, and the bank is closed at the weekend."""
     deeds = _table()["hours"].get(time)
-    return (deeds is None or predicate in words(deeds)) and not any(time in _closed().get(card, ()) for card in cards)
+    named = (predicate, *cards)
+    return (deeds is None or predicate in words(deeds)) and not any(time in _closed().get(card, ()) for card in named)
+
+
+@lru_cache(maxsize=1)
+def _strangers() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
+    return tuple((frozenset(words(kit)), frozenset(words(others))) for kit, others in _table()["apart"].items())
+
+
+def apart(cards: frozenset[str]) -> bool:
+    """Whether cards that each fit the predicate still never meet: nobody rides a wheelchair together with mother."""
+    return any(kit <= cards and others & cards for kit, others in _strangers())
 
 
 @cache
-def follows(state: str) -> frozenset[str]:
-    """What a state makes one do: 배고프다 leads to 먹다."""
-    return frozenset(words(_table()["causes"].get(state, "")))
+def follows(state: str) -> dict[str, frozenset[str] | None]:
+    """What a state makes one do, and the objects that fit there or None for all: 배고프다 leads to 먹다."""
+    return {deed: only for deed, (_, only) in _places(_table()["causes"].get(state, ""), "").items()}
 
 
 def link(first: str, second: str) -> str:

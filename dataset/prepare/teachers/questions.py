@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataset.prepare.korean import join
 from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
-from dataset.prepare.teachers.speaker import HONORED, Said, Speaker, before_predicate, spoken, stem_of, title
-from dataset.prepare.teachers.utterance import Reading, part_of_speech
+from dataset.prepare.teachers.speaker import ELDERS, HONORED, Said, Speaker, before_predicate, spoken, stem_of, title
+from dataset.prepare.teachers.utterance import FEELINGS, Reading, part_of_speech
 
 _PARTNERS_DEED = frozenset({"plain?", "past?", "doing?", "done?", "going?"})
 _PLACED = {"가": "", "앉": "에", "눕": "에"}
@@ -18,9 +18,13 @@ def say_question(reading: Reading, speaker: Speaker) -> list[str]:
     said = _ordered(reading, speaker)
     elder = any(part.role == "call" and part.card in HONORED for part in said)
     person = reading.card("person")
-    told = reading.frame.kind in ("state", "other") and person in HONORED and not elder
+    respected = person in HONORED or (person in ELDERS and speaker.level != "반말")
+    told = reading.frame.kind in ("state", "other") and respected and not elder
+    seen = reading.predicate in FEELINGS and any(part.role == "person" for part in said)
+    if seen:  # 엄마가 왜 기뻐하는 거예요?
+        stem, tag = join(((stem, tag), ("어", "EC"))) + "하", "VV"
     sentences = []
-    for name in _names(reading, speaker):
+    for name in ("plain?", "doing?", "tell") if seen else _names(reading, speaker):
         respect = told or (elder and name in _PARTNERS_DEED)
         own = reading.frame.honorific.removesuffix("시") if name == "want?" and speaker.respectful else ""
         if name == "want?" and not speaker.respectful and speaker.level == "해요체":
@@ -53,8 +57,10 @@ def _ordered(reading: Reading, speaker: Speaker) -> list[Said]:
     asked = Said("question", question, _word(reading, speaker))
     if question == "왜" and frame.kind == "state":
         return [*said, asked]
-    leads = {"call", "person"} if question in ("왜", "언제") else {"call", "time", "person"}
-    if question == "누구" and frame.role != "이랑":
+    leads = {"call", "person"} if question != "왜" or frame.role == "이" else {"call"}
+    if question not in ("왜", "언제"):
+        leads.add("time")
+    if question == "뭐" or (question == "누구" and frame.role != "이랑"):
         leads.add("place")
     first = [part for part in said if part.role in leads]
     return [*first, asked, *(part for part in said if part.role not in leads)]
@@ -63,7 +69,10 @@ def _ordered(reading: Reading, speaker: Speaker) -> list[Said]:
 def _word(reading: Reading, speaker: Speaker) -> str:
     question, frame = reading.question, reading.frame
     if question == "누구":
-        return _PERSON.get(frame.role, "누구랑")
+        whole = frame.role == "을" and (speaker.length or speaker.level == "합쇼체")
+        return "누구를" if whole else _PERSON.get(frame.role, "누구랑")
+    if question == "어디" and reading.predicate == "여행가다":
+        return "어디로"
     if question == "어디":
         return {"에서": "어디서"}.get(josa := _PLACED.get(frame.stem, "에서"), particle(question, josa))
     if question != "뭐":

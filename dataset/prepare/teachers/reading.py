@@ -28,7 +28,7 @@ _HELP_VERBS = frozenset({
     "타다", "읽다", "쓰다",
 })  # fmt: skip
 _UNNAMED = group("sport") | {
-    "불", "문", "창문", "생일", "여행", "산책", "운동", "수영", "낚시", "돈", "전화", "게임", "이",
+    "불", "문", "창문", "생일", "공부",  "여행", "산책", "운동", "수영", "낚시", "돈", "전화", "게임", "이",
 }  # fmt: skip
 _SLOT_OF = {"뭐": "object", "어디": "place", "누구": "person", "언제": "time", "왜": "time"}
 
@@ -106,6 +106,8 @@ def _spoken_of(rest: frozenset[str]) -> Reading | None:
         return None
     if told.question or told.before or told.prefix or told.speaker or told.mood in ("그만", "말다", "주다"):
         return None
+    if told.predicate in ("덥다", "춥다") and told.card("object"):
+        return None  # the place is cold, not I
     if told.kind == "quality" and (told.predicate not in ("좋다", "싫다") or told.card("place") or not told.parts):
         return None
     return None if told.kind == "state" and told.card("person") else replace(told, speaker="나")
@@ -141,6 +143,11 @@ def _stopped(rest: frozenset[str], stop: str) -> Reading | None:
         fits = fits and told.predicate not in ("가다", "여행가다", "사다")
     else:
         fits = told.predicate != "찾다" and not (told.predicate == "가다" and told.card("object"))
+        fits = (
+            fits
+            and told.card("time") != "나중에"
+            and not (stop == "못" and told.predicate == "먹다" and told.card("place"))
+        )
         fits = fits and not (told.predicate == "마시다" and told.card("person"))
         fits = fits and told.card("adverb") in (("",) if told.card("time") else ("", "혼자", "같이"))
     return replace(told, mood=stop) if fits and told.kind in ("state", "quality", "act") else None
@@ -167,9 +174,10 @@ def _modal(rest: frozenset[str], mood: str) -> Reading | None:
         fits = False
     elif mood == "좋다":
         fits = not told.frame.instant and told.predicate not in _DUTIES | {"사다"} and not adverb
+        fits = fits and not (told.predicate == "씻다" and told.card("object"))
         fits = fits and not {"약", "여기"} & set(rest) and not (told.predicate == "가다" and told.card("object"))
     else:
-        fits = mood != "싫다" or told.predicate not in ("찾다", "만나다") or bool(told.cards("object"))
+        fits = told.predicate != "찾다" and (mood != "싫다" or told.predicate != "만나다")
     return replace(told, mood=mood) if fits else None
 
 
@@ -217,6 +225,14 @@ def _asked(cards: frozenset[str], question: str) -> Reading | None:
         return None
     if question == "뭐" and told.card("time") in ("지금", "나중에"):
         return None
+    if question == "누구" and told.frame.role == "을" and told.card("object"):
+        return None  # whom, or which bus: one waits for one of them
+    if (
+        question == "어디"
+        and "식당" in told.frame.places
+        and not set(told.cards("object")) <= (told.frame.places["식당"][1] or set())
+    ):
+        return None  # where one eats what is had at a restaurant, not tomatoes
     if len(told.cards("object")) > 1 or (question == "누구" and (told.card("adverb") or told.kind == "state")):
         return None
     if question == "왜" and told.kind == "state" and {role for role, *_ in told.parts} & {"adverb", "time", "call"}:

@@ -14,7 +14,9 @@ from dataset.prepare.teachers.frames import group
 from dataset.prepare.teachers.utterance import Reading
 
 HONORED = group("honored")
-TITLES = {"의사": "의사 선생님", "간호사": "간호사님"}
+TITLES = {"의사": "의사 선생님", "간호사": "간호사님", "요리사": "요리사님"}
+# Of whom one speaks with -시-, save in plain speech.
+ELDERS = frozenset({"엄마", "아빠", "이모", "삼촌"})
 _LENGTHS = ("짧게", "보통", "자세히")
 _INTIMATE = frozenset({"친구", "동생", "형제", "배우자", "자녀·손주", "엄마·아빠"})
 _KIN = frozenset({"엄마·아빠", "부모님", "조부모", "상사", "형제"})

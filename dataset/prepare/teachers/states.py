@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
 from dataset.prepare.teachers.questions import say_question
-from dataset.prepare.teachers.speaker import HONORED, Speaker, before_predicate, me, title, word
-from dataset.prepare.teachers.utterance import Reading, category
+from dataset.prepare.teachers.speaker import ELDERS, HONORED, Speaker, before_predicate, me, title, word
+from dataset.prepare.teachers.utterance import FEELINGS, Reading, category
 
 # Feelings are told as they are; 은데요 would make an excuse of them.
-_FEELINGS = frozenset({"기쁘다", "슬프다", "행복하다", "외롭다", "속상하다", "부끄럽다"})
 _AFTER = frozenset({"맛있다", "재미있다", "시끄럽다"})
 _WISH_VERBS = {"food": "먹", "fruit": "먹", "drink": "마시"}
 
@@ -25,9 +24,9 @@ def say_state(reading: Reading, speaker: Speaker) -> list[str]:
     if reading.speaker == "너":
         return _say_yours(reading, speaker)
     if person and not speaker.addressed(person):
-        doubt = ("past?" if frame.instant else "plain?") if level == "합쇼체" else "itis?"
-        names = ("guessed" if frame.instant else "guess", doubt, "seem")
-        return [sentence([*words, _state(reading, name, level, person in HONORED)]) for name in names]
+        names = ("guessed", "past?", "seem") if frame.instant else ("guess", "plain?", "seem")
+        respect = person in HONORED or (person in ELDERS and level != "반말")
+        return [sentence([*words, _state(reading, name, level, respect)]) for name in names]
     own = [part.text for part in said if part.role != "call"]
     calls = [part.text for part in said if part.role == "call"]
     names = _own_names(reading, speaker)
@@ -41,11 +40,11 @@ def _state(reading: Reading, name: str, level: str, honorific: bool = False) -> 
 def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if reading.frame.instant:
         return "past", "pastreason", "why"
-    second = "heart" if reading.predicate in _FEELINGS else "reason"
+    second = "heart" if reading.predicate in FEELINGS and not reading.speaker else "reason"
     if speaker.level == "합쇼체":
-        return "plain", "seem" if second == "reason" and reading.speaker else second, "why"
-    if speaker.clock == 2:
-        return "plain", "because", "why"
+        return "plain", second, "why"
+    if speaker.clock == 2 or reading.predicate in FEELINGS:
+        return "plain", *(("oh", "why"), ("why", "oh"))[speaker.clock % 2]
     return "plain", second, "oh" if speaker.clock == 1 else "why"
 
 
@@ -83,18 +82,23 @@ def say_quality(reading: Reading, speaker: Speaker) -> list[str]:
         return _say_liking(reading, speaker)
     if reading.predicate in ("있다", "없다"):
         return _say_having(reading, speaker)
-    words = _words(reading, speaker)
-    return [sentence([*words, _state(reading, name, speaker.level)]) for name in _quality_names(reading, speaker)]
+    words = [_words(reading, speaker)] * 3
+    if reading.prefix:  # 네, 치즈가 맛있어요 / 네, 치즈는 맛있어요.
+        words[2] = [part.text for part in before_predicate(reading, speaker, {"object": "은", "person": "은"})]
+    names = _quality_names(reading, speaker)
+    return [sentence([*said, _state(reading, name, speaker.level)]) for said, name in zip(words, names, strict=True)]
 
 
 def _quality_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if reading.predicate == "끝" and reading.prefix:
-        return "past", "seem", "pasttrail" if speaker.level == "합쇼체" else "ended"
+        return "past", "seem", "past"
     if reading.predicate == "끝":
         return "past", "past?", "ended"
     if speaker.phase == "뒤" and reading.predicate in _AFTER:
-        return "past", "pasttrail" if reading.prefix else "past?", "seemed"
-    if reading.prefix or reading.card("adverb"):
+        return ("past", "seemed", "past") if reading.prefix else ("past", "past?", "seemed")
+    if reading.prefix:
+        return "plain", "oh", "plain"
+    if reading.card("adverb"):
         return "plain", "oh", "think"
     return "plain", "plain?", "oh"
 
@@ -122,7 +126,9 @@ def _say_liking(reading: Reading, speaker: Speaker) -> list[str]:
     elif frame.stem == "좋" and not (subject or reading.prefix):
         second = sentence([*fond, conjugate(verb, "VV", "see?" if speaker.respectful else "plain?", level)])
     elif cards[0] in HONORED or category(cards[0]) == "person":
-        second = sentence([*fond, conjugate(verb, "VV", "because", level)])
+        second = sentence([*subject, particle(thing, "이"), _state(reading, "trail", level)])
+    elif not subject:  # 사과는 좋아요; 바람은 싫은데요
+        second = sentence([particle(thing, "은"), _state(reading, "plain" if verb == "좋아하" else "trail", level)])
     else:
         what = verb + at(level, "는 건", "는 건", "는 것은")
         second = sentence([*me(reading, speaker, "이"), what, copula(thing, level)])
@@ -142,7 +148,7 @@ def _say_having(reading: Reading, speaker: Speaker) -> list[str]:
         names = ("plain", "plain?" if has and not reading.prefix else "seem", third)
         return [sentence([*words, conjugate(present, "VV", name, level)]) for name in names]
     if reading.prefix:
-        names = ("plain", "oh", "trail" if level == "합쇼체" else "think") if has else ("plain", "trail", "oh")
+        names = ("plain", "oh", "trail") if has else ("plain", "trail", "oh")
         return [sentence([*words, _state(reading, name, level)]) for name in names]
     if has:
         return [sentence([*words, _state(reading, name, level)]) for name in ("plain", "plain?", "oh")]

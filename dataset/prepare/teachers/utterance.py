@@ -10,6 +10,7 @@ from dataset.prepare.lexicon import lookup
 from dataset.prepare.teachers.frames import (
     NO_OBJECT,
     Frame,
+    apart,
     company,
     defaults,
     follows,
@@ -32,6 +33,8 @@ _SPORT = group("sport")
 _NEAR = group("near") | {"아기"}
 _WORKPLACES = ("집", "학교", "병원", "여기")
 _SINGLE = ("call", "person", "place", "time", "adverb")
+# Feelings, which another person is seen to have: 기뻐하다.
+FEELINGS = frozenset({"기쁘다", "슬프다", "행복하다", "외롭다", "속상하다", "부끄럽다"})
 _RESTING = frozenset(["집", "호텔", "캠핑장", "공원", "의자", "침대", "여기"])
 
 
@@ -100,7 +103,7 @@ def fill(predicate: str, rest: frozenset[str]) -> Parts | None:
         if not role or (role != "object" and role in slots):
             return None
         slots.setdefault(role, []).append((role, keyword, josa))
-    if "call" in slots and "person" in slots:
+    if ("call" in slots and "person" in slots) or apart(rest | {predicate}):
         return None
     alone = {role: slots[role][0][1] if role in slots else "" for role in _SINGLE}
     scene = _Scene(predicate, frame, tuple(word for _, word, _ in slots.get("object", ())), **alone)
@@ -251,6 +254,9 @@ def _in_a_row(first: str, second: str, others: frozenset[str]) -> Reading | None
     else:
         before = tuple(("object", word, "을") for word in sorted(soap))
         parts = fill(second, others - soap)
+        only = follows(first).get(second)
+        if only is not None and not {word for role, word, _ in parts or () if role == "object"} <= only:
+            return None
         dishes = (
             first == "일어나다" and second == "씻다" and any(category(k) != "body" for k in others & set(then.objects))
         )
