@@ -60,6 +60,8 @@ def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if time in FUTURE or adverb in ("더", "빨리") or reading.frame.instant or reading.before or began or later:
         phase = "전"
     names = {"전": _ahead, "중": _now, "뒤": _past}[phase](reading, speaker)
+    if reading.predicate == "찾다" and "rae" in names:
+        names = tuple(("plan" if "plan" not in names else "will") if name == "rae" else name for name in names)
     if "약" not in reading.cards("object"):
         return names
     first, asks, third = (_MEDICINE.get(name, name) for name in names)
@@ -73,7 +75,7 @@ def _past(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     asked = asked and (not reading.card("person") or speaker.addressed(reading.card("person")))
     if reading.frame.stem == "가":
         second = "past?" if asked else "back"
-        third = "since" if level != "합쇼체" and not (asked and speaker.age) else "back"
+        third = "had" if level != "합쇼체" and not (asked and speaker.age) else "back"
         return "past", second, "tried" if third == second else third
     own = bool(reading.prefix or reading.speaker)
     named = not reading.frame.needs or bool(reading.cards("object"))
@@ -81,6 +83,8 @@ def _past(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     second = "past?" if asked or not (back or own) else "came" if back else "was"
     if level == "합쇼체" or second == "was":
         return "past", second, "way" if second == "came" else "came" if back else "since" if own else "was"
+    if second == "came" and place:
+        return "past", second, "way"
     return "past", second, "since" if second == "came" or not back else ("since", "came")[speaker.age]
 
 
@@ -128,7 +132,10 @@ def _asks(reading: Reading, speaker: Speaker) -> str:
         return "shall?" if speaker.clock == 1 and speaker.level != "합쇼체" else "want?"
     if reading.frame.ask and not (person or reading.speaker or adverb == "혼자" or reading.card("time") == "주말"):
         return ("please?", "would?", "please?")[speaker.clock]
-    leave = ("may", "might") * 2 if reading.frame.instant else ("may", "might", "can", "could")
+    if reading.predicate == "찾다":
+        return "can" if speaker.level == "합쇼체" else "could"
+    allowed = reading.frame.instant or reading.predicate == "청소하다"
+    leave = ("may", "might") * 2 if allowed else ("may", "might", "can", "could")
     return leave[(speaker.clock + speaker.age) % 4]
 
 

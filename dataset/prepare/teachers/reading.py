@@ -143,6 +143,7 @@ def _stopped(rest: frozenset[str], stop: str) -> Reading | None:
         fits = fits and told.predicate not in ("가다", "여행가다", "사다")
     else:
         fits = told.predicate != "찾다" and not (told.predicate == "가다" and told.card("object"))
+        fits = fits and not (told.predicate == "보다" and "나무" in rest)
         fits = (
             fits
             and told.card("time") != "나중에"

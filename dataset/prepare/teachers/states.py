@@ -41,6 +41,8 @@ def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if reading.frame.instant:
         return "past", "pastreason", "why"
     second = "heart" if reading.predicate in FEELINGS and not reading.speaker else "reason"
+    if reading.predicate == "걱정되다":
+        second = "trail"
     if speaker.level == "합쇼체":
         return "plain", second, "why"
     if speaker.clock == 2 or reading.predicate in FEELINGS:

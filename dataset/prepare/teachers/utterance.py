@@ -143,7 +143,7 @@ def _complete(scene: _Scene) -> bool:
         return False
     if frame.kind in ("quality", "state") and sum(map(bool, (objects, place, person))) > 1:
         return predicate == "아프다" and not place and "여기" not in objects
-    return not (predicate == "있다" and adverb) or {category(word) for word in objects} <= EDIBLE
+    return not (predicate in ("있다", "원하다") and adverb) or {category(word) for word in objects} <= EDIBLE
 
 
 def _pair(predicate: str, frame: Frame, objects: tuple[str, ...]) -> bool:
@@ -255,7 +255,8 @@ def _in_a_row(first: str, second: str, others: frozenset[str]) -> Reading | None
         before = tuple(("object", word, "을") for word in sorted(soap))
         parts = fill(second, others - soap)
         only = follows(first).get(second)
-        if only is not None and not {word for role, word, _ in parts or () if role == "object"} <= only:
+        named = {word for role, word, _ in parts or () if role == "object"}
+        if only is not None and not (named and named <= only):
             return None
         dishes = (
             first == "일어나다" and second == "씻다" and any(category(k) != "body" for k in others & set(then.objects))
