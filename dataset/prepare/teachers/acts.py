@@ -130,7 +130,9 @@ def _asks(reading: Reading, speaker: Speaker) -> str:
     partner = speaker.addressed(person) and reading.frame.role == "이랑"
     if partner or (adverb == "같이" and not person):
         return "shall?" if speaker.clock == 1 and speaker.level != "합쇼체" else "want?"
-    if reading.frame.ask and not (person or reading.speaker or adverb == "혼자" or reading.card("time") == "주말"):
+    waits = reading.predicate == "기다리다" and reading.card("object")  # for the bus: no favour
+    alone = person or reading.speaker or adverb == "혼자" or reading.card("time") == "주말" or waits
+    if reading.frame.ask and not alone:
         return ("please?", "would?", "please?")[speaker.clock]
     if reading.predicate == "찾다":
         return "can" if speaker.level == "합쇼체" else "could"

@@ -163,14 +163,15 @@ def _modal(rest: frozenset[str], mood: str) -> Reading | None:
     if told is None:
         return None
     person, adverb = told.card("person"), told.card("adverb")
-    if mood != "주다" and (told.card("time") or adverb in ("더", "다시")):
+    if mood != "주다" and (told.card("time") or adverb in ("더", "다시") or (mood, adverb) == ("싫다", "빨리")):
         return None
     comes = told.predicate == "오다"
     if mood == "말다":
         fits = not (person or adverb or told.card("place")) and told.card("call") not in ("의사", "간호사")
         fits = fits and told.predicate not in ("자다", "먹다", "전화하다", "쉬다", "찾다")
     elif mood == "주다":
-        fits = not person and (comes or (told.frame.ask and adverb not in ("혼자", "같이")))
+        waits = told.predicate == "기다리다" and told.card("object")
+        fits = not person and (comes or (told.frame.ask and adverb not in ("혼자", "같이") and not waits))
     elif told.kind == "other":
         fits = False
     elif mood == "좋다":

@@ -43,7 +43,7 @@ def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     second = "heart" if reading.predicate in FEELINGS and not reading.speaker else "reason"
     if reading.predicate == "걱정되다":
         second = "trail"
-    if speaker.level == "합쇼체":
+    if speaker.level == "합쇼체" or reading.speaker:
         return "plain", second, "why"
     if speaker.clock == 2 or reading.predicate in FEELINGS:
         return "plain", *(("oh", "why"), ("why", "oh"))[speaker.clock % 2]
