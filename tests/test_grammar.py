@@ -234,6 +234,83 @@ def test_a_called_professional_is_the_listener() -> None:
     assert all(s.startswith("간호사님, ") and speech_level(s) == "해요체" for s in said)
 
 
+# What no native speaker says, whatever the cards: pattern, and a sentence that shows it.
+UNSAID = {
+    r"봐 ?[보봤봐본볼봅]": "산에서 나무를 봐 봤습니다.",
+    r"누구 (?!거|것|건|있)[가-힣]+[을를]": "병원에서 누구 지하철을 기다려?",
+    r"[는은인운픈쁜] (것입|것이에|것이야|것을|것은)": "왜 문을 닫는 것입니까?",
+    r"거든요?\.$": "엄마, 팔이 아프거든.",
+    r"(?:이랑|랑) 휠체어를 타고": "엄마랑 휠체어를 타고 공원에 갈래.",
+    r"^(?:[가-힣]+, )?(?:뭐|뭘|무엇을) [가-힣]+에서 ": "뭘 캠핑장에서 요리하는지 알려 줘.",
+    r"(?:이랑|랑) 왜 ": "할머니랑 왜 도서관에 가요?",
+    r"지금 .*[^줬셨렸]으면 좋겠": "지금 호랑이를 봤으면 좋겠어요.",
+    r"조금 (?:기쁘|기뻐|기쁜|행복)": "형이 조금 행복해요?",
+    r"저는 (?:오늘 |지금 )?(?:회사|학교|집)가? ?이? ?(?:춥|추|덥|더)": "저는 오늘 회사가 더워서 그래요.",
+    r"어디 여행": "어디 여행을 가?",
+    r"다고 생각합니다": "북이 많이 시끄럽다고 생각합니다.",
+    r"바다에서 산책": "바다에서 산책을 해도 될까?",
+    r"나무를 더 [보봐봤볼]": "나무를 더 볼 수 있습니까?",
+    r"(?:병원|집|학교)에서 (?:지하철|기차)을? ?를? 기다": "병원에서 지하철을 기다렸으면 좋겠어.",
+    r"오늘 [가-힣]+[이가] (?:울|웃)어요\?": "오늘 동생이 울어요?",
+    r"(?:주말|내일)에? .*씻": "주말에 접시랑 컵을 씻고 싶습니다.",
+}
+
+
+def unsaid(sentence: str) -> list[str]:
+    return [pattern for pattern in UNSAID if re.search(pattern, sentence)]
+
+
+def test_what_nobody_says_is_not_said(rows) -> None:
+    assert not [(cards, s, found) for cards, *_, said in rows for s in said if (found := unsaid(s))]
+
+
+@pytest.mark.parametrize(("pattern", "sentence"), UNSAID.items())
+def test_what_nobody_says_is_caught(pattern: str, sentence: str) -> None:
+    assert pattern in unsaid(sentence)
+
+
+def test_one_hopes_for_what_others_share_and_plans_what_is_to_come(rows) -> None:
+    """-았으면 좋겠다 for one's own easy act, and -(으)ㄹ까 하다 without a time to come, are not said."""
+    for cards, _, _, said in rows:
+        others = [c for c in cards if lookup(c).pos == "person" and c != "나"] or {"같이", "만나다", "너"} & set(cards)
+        for sentence in said:
+            assert others or not re.search(r"[^줬셨렸]으면 좋겠", sentence), (cards, sentence)
+            assert {"내일", "나중에", "주말"} & set(cards) or not re.search(r"까 (해|합)", sentence), (cards, sentence)
+
+
+@pytest.mark.parametrize(
+    ("cards", "partner", "first"),
+    [
+        (["친구", "기쁘다"], "선생님", "친구가 기쁜가 봐요."),
+        (["삼촌", "외롭다"], "선생님", "삼촌이 외로우신가 봐요."),
+        (["삼촌", "외롭다"], "친구", "삼촌이 외로운가 봐."),
+        (["엄마", "왜", "기쁘다"], "친구", "엄마가 왜 기뻐해?"),
+        (["할머니", "왜", "도서관"], "친구", "왜 할머니랑 도서관에 가?"),
+        (["캠핑장", "요리하다", "뭐"], "친구", "캠핑장에서 뭘 요리해?"),
+        (["누구", "병원", "기다리다"], "친구", "병원에서 누구를 기다려?"),
+    ],
+)
+def test_order_and_respect(cards: list[str], partner: str, first: str) -> None:
+    assert (
+        interpret(cards, Persona(age="성인", utterance_length="보통"), Context(interaction_partner=partner))[0] == first
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stranger"),
+    [
+        (["휠체어", "공원"], "엄마"),
+        (["병원", "기다리다"], "지하철"),
+        (["나무", "보다"], "더"),
+        (["씻다", "컵"], "주말"),
+        (["회사", "덥다"], "나"),
+        (["바다"], "산책"),
+    ],
+)
+def test_what_never_meets(chosen: list[str], stranger: str) -> None:
+    assert stranger not in next_cards(chosen, POOL)
+
+
 @pytest.mark.parametrize(
     ("stem", "tag", "name", "expected"),
     [

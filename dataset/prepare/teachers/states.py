@@ -132,7 +132,7 @@ def _say_liking(reading: Reading, speaker: Speaker) -> list[str]:
     elif not subject:  # 사과는 좋아요; 바람은 싫은데요
         second = sentence([particle(thing, "은"), _state(reading, "plain" if verb == "좋아하" else "trail", level)])
     else:
-        what = verb + at(level, "는 건", "는 건", "는 것은")
+        what = verb + "는 건"
         second = sentence([*me(reading, speaker, "이"), what, copula(thing, level)])
     return [plain, second, third]
 
