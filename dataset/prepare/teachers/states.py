@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
+from dataset.prepare.teachers.endings import conjugate, copula, particle, sentence
 from dataset.prepare.teachers.questions import say_question
 from dataset.prepare.teachers.speaker import ELDERS, HONORED, Speaker, before_predicate, me, title, word
 from dataset.prepare.teachers.utterance import FEELINGS, Reading, category
