@@ -76,7 +76,7 @@ def _past(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if reading.frame.stem == "가":
         second = "past?" if asked else "back"
         third = "had" if level != "합쇼체" and not (asked and speaker.age) else "back"
-        return "past", second, "tried" if third == second else third
+        return "past", second, "had" if third == second else third
     own = bool(reading.prefix or reading.speaker)
     named = not reading.frame.needs or bool(reading.cards("object"))
     back = named and reading.predicate not in _NOT_BACK and place not in _STAYS
@@ -99,7 +99,7 @@ def _ahead(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     adverb, asks = reading.card("adverb"), _asks(reading, speaker)
     first = (("rae", "want", "ge"), ("want", "will", "rae"), ("plan", "want", "will"))[speaker.length][speaker.clock]
     third = (("hope", "will"), ("hope", "plan"), ("muse", "hope"))[speaker.length][speaker.age]
-    if third == "muse" and reading.card("time") not in FUTURE:
+    if third == "muse" and (reading.card("time") not in FUTURE or reading.frame.instant):
         third = "hope"
     if third == "hope" and not _shared(reading, speaker):
         third = "will" if first == "want" and asks == "want?" else "rae" if first == "want" else "want"
@@ -136,6 +136,8 @@ def _asks(reading: Reading, speaker: Speaker) -> str:
         return ("please?", "would?", "please?")[speaker.clock]
     if reading.predicate == "찾다":
         return "can" if speaker.level == "합쇼체" else "could"
+    if adverb == "빨리":
+        return "can"
     allowed = reading.frame.instant or reading.predicate == "청소하다"
     leave = ("may", "might") * 2 if allowed else ("may", "might", "can", "could")
     return leave[(speaker.clock + speaker.age) % 4]

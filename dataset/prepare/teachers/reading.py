@@ -163,7 +163,9 @@ def _modal(rest: frozenset[str], mood: str) -> Reading | None:
     if told is None:
         return None
     person, adverb = told.card("person"), told.card("adverb")
-    if mood != "주다" and (told.card("time") or adverb in ("더", "다시") or (mood, adverb) == ("싫다", "빨리")):
+    if mood != "주다" and (
+        told.card("time") or adverb in ("더", "다시") or (mood == "싫다" and adverb in ("빨리", "천천히"))
+    ):
         return None
     comes = told.predicate == "오다"
     if mood == "말다":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataset.prepare.korean import join
 from dataset.prepare.teachers.endings import conjugate, copula, particle, sentence
 from dataset.prepare.teachers.questions import say_question
 from dataset.prepare.teachers.speaker import ELDERS, HONORED, Speaker, before_predicate, me, title, word
@@ -26,7 +27,10 @@ def say_state(reading: Reading, speaker: Speaker) -> list[str]:
     if person and not speaker.addressed(person):
         names = ("guessed", "past?", "seem") if frame.instant else ("guess", "plain?", "seem")
         respect = person in HONORED or (person in ELDERS and level != "반말")
-        return [sentence([*words, _state(reading, name, level, respect)]) for name in names]
+        guess, doubt, seem = (_state(reading, name, level, respect) for name in names)
+        if reading.predicate in FEELINGS and level == "합쇼체" and not respect:  # 동생이 슬퍼합니까?
+            doubt = conjugate(join(((frame.stem, frame.tag), ("어", "EC"))) + "하", "VV", "plain?", level)
+        return [sentence([*words, verb]) for verb in (guess, doubt, seem)]
     own = [part.text for part in said if part.role != "call"]
     calls = [part.text for part in said if part.role == "call"]
     names = _own_names(reading, speaker)
@@ -185,7 +189,7 @@ def say_unknown(reading: Reading, speaker: Speaker) -> list[str]:
     tails = {
         "반말": ("모르겠어.", "몰라.", "모르겠는데."),
         "해요체": ("모르겠어요.", "몰라요.", "모르겠는데요."),
-        "합쇼체": ("모르겠습니다.", "모릅니다.", "모를 것 같습니다."),
+        "합쇼체": ("모르겠습니다.", "모릅니다.", "모르겠습니다만."),
     }
     return [sentence([*words, tail]) for tail in tails[speaker.level]]
 
