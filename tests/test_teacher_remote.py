@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -366,8 +367,6 @@ def test_pictures_are_sent_on_white(home: Path) -> None:
 
 
 def test_given_situations_are_kept_and_equal_requests_asked_once(home: Path) -> None:
-    from dataclasses import replace
-
     (ask,) = asks(home, "물 주세요")
     given = replace(ask, context=Context(place="부엌", interaction_partner="형"))
     with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
@@ -381,10 +380,15 @@ def test_given_situations_are_kept_and_equal_requests_asked_once(home: Path) -> 
 
 def test_one_prompt_that_is_refused_is_rejected_alone(home: Path) -> None:
     with ChatServer(lambda chat: ("400" if "컵" in chat.words else "ok", good_answer(chat))) as server:
+        with pytest.raises(UserError, match=r"refused \(400\)"):  # the model has never answered: the settings are wrong
+            teach(home, server, asks(home, "컵"))
         answers, _ = teach(home, server, asks(home, "물", "컵", "빵"), concurrency=1)
         assert [answer.reasons for answer in answers] == [(), ((0, "refused"),), ()]
-        with pytest.raises(UserError, match=r"refused \(400\)"):  # the first of all: the settings are wrong
-            teach(home, server, asks(home, "컵"))
+        answers, _ = teach(home, server, asks(home, "물", "컵", "빵"))  # again: it alone is asked
+        assert [answer.reasons for answer in answers] == [(), ((0, "refused"),), ()] and server.requests == 5
+        many = [replace(ask, occasion=n) for n in range(12) for ask in asks(home, "컵")]
+        with pytest.raises(UserError, match=r"refused \(400\)"):  # one after another: not the prompts are wrong
+            teach(home, server, many)
 
 
 def test_a_journal_survives_a_torn_line_and_has_one_writer(home: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -457,6 +461,7 @@ def test_flags_that_contradict_are_refused(home: Path, capsys: pytest.CaptureFix
     assert stopped.value.code == 2 and "no field 'name'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_by_a_signal_what_came_stays(home: Path, monkeypatch: pytest.MonkeyPatch, sign: signal.Signals) -> None:
     monkeypatch.setenv("AAC_TEACHER_CONCURRENCY", "2")

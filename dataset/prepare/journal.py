@@ -86,6 +86,7 @@ class Journal:
     def __init__(self, path: Path, write: bool = False) -> None:
         self.path = path
         self.ledger = Ledger()
+        self.models: set[str] = set()  # that have answered
         self._answers: dict[str, str] = {}
         self._costs: dict[str, list[tuple[int, int]]] = {}
         self._file = _lock(path) if write else None
@@ -137,6 +138,7 @@ class Journal:
         self.ledger.add(line)
         if line["event"] == "answer":
             self._answers[line["key"]] = line["content"]
+            self.models.add(line["model"])
             if line["prompt_tokens"] is not None:
                 self._costs.setdefault(line["model"], []).append((line["prompt_tokens"], line["completion_tokens"]))
 

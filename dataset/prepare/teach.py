@@ -43,7 +43,7 @@ def write_interpretations(options: Options) -> str:
     corrected = overlay(_chosen(rows, options), corrections)
     write_json(options.file("dataset_completed.json"), rows, None)
     if corrections:
-        idle = len(corrections) - corrected
+        idle = len(corrections.keys() - {row.get("key") for row in rows})
         log.info("      %d rows corrected by hand%s", corrected, f"; {idle} corrections match no row" if idle else "")
     done = sum(bool(row["output"]) for row in chosen)
     refused = f", {rejected} rejected" if rejected else ""

@@ -34,6 +34,7 @@ _VOICES = {
     "first": "카드를 고른 사람이 직접 하는 말로 쓴다. 그 사람을 밖에서 설명하거나 카드 이야기를 하지 않는다.",
     "third": "그 사람을 '소통이'라고 부르며 뜻을 전하는 삼인칭 문장으로 쓴다.",
 }
+_LONGEST_TURN = 2000  # signs of a bad answer that are sent back: a runaway is not paid twice
 _RULES = """\
 AAC 그림 카드를 고른 사람의 말을 한국어 문장으로 옮긴다. 고른 카드가 곧 그 사람의 말이다.
 
@@ -106,7 +107,7 @@ def messages(ask: Ask, voice: str, turns: Sequence[Turn], picture: Callable[[Pat
     ]
     for turn in turns:
         wrong = "\n".join(f"- {problem}" for problem in turn.problems)
-        chat.append({"role": "assistant", "content": turn.content or "(빈 답)"})
+        chat.append({"role": "assistant", "content": turn.content[:_LONGEST_TURN] or "(빈 답)"})
         chat.append({"role": "user", "content": f"다음을 고쳐 처음부터 다시 쓴다.\n{wrong}"})
     return chat
 

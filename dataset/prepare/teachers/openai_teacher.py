@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aac")
 LONGEST_PAUSE = 60.0  # seconds between two tries
+HOPELESS = 10  # prompts refused one after another: not the prompts are wrong
 # Rules of thumb until the journal holds answers of the model: tokens a sign of Korean, a picture at low detail, an
 # answer.
 TOKENS_A_SIGN, TOKENS_A_PICTURE, TOKENS_AN_ANSWER = 0.8, 85, 160
@@ -76,7 +77,7 @@ class OpenAITeacher:
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self.settings = settings
         self.journal = journal
-        self._answered = 0  # in this run
+        self._refused = 0  # one after another
 
     def estimate(self, asks: Sequence[Ask]) -> Estimate:
         """What these requests would cost; nothing is sent."""
@@ -224,7 +225,7 @@ class OpenAITeacher:
                 usage = (getattr(reply.usage, "prompt_tokens", None), getattr(reply.usage, "completion_tokens", None))
                 content = (choices[0].message.content or "").encode("utf-8", "replace").decode()  # lone surrogates
                 self.journal.answered(key, ask.person, self.settings.model, content, None if None in usage else usage)
-                self._answered += 1
+                self._refused = 0
                 return "", 0.0
         except openai.APITimeoutError:
             reason = "time-out"
@@ -249,7 +250,8 @@ class OpenAITeacher:
             raise UserError(f"{settings.host}: the account's quota is used up; what was answered is kept") from None
         if status in (408, 409, 429) or status >= 500:
             return
-        if status in (400, 413, 422) and self._answered:
+        self._refused += 1
+        if status in (400, 413, 422) and settings.model in self.journal.models and self._refused < HOPELESS:
             raise _NotThis
         said = error.message.replace(settings.key, "***")[:200] if settings.key else error.message[:200]
         raise UserError(
