@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -44,6 +45,11 @@ def test_a_person_is_forgotten_and_the_others_stay(
         (logs / "predictions.jsonl").write_text("".join(json.dumps(t) + "\n" for t in told), encoding="utf-8")
         (logs / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n', encoding="utf-8")
         (logs / "index.html").write_text("사용자 1", encoding="utf-8")
+        sheet = [["row", "sentence"], *([f"{row['id']}-ab", f"{row['output'][0]}, 네"] for row in rows)]
+        with (logs / "rating_sheet.csv").open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file).writerows(sheet)
+        (logs / "events.out.tfevents.1").write_bytes(b"\0\x89PNG\0")
+        (logs / "events.out.tfevents.2").write_bytes(b"\0 numbers")
         (home / "train/checkpoints").mkdir()
         (home / "train/checkpoints/best_model.pt").touch()
         (data.parent / ".dataset.json.x1.tmp").write_text("별난", encoding="utf-8")
@@ -65,7 +71,10 @@ def test_a_person_is_forgotten_and_the_others_stay(
                 assert "별난" not in text and '"persona_id": 1,' not in text and '"person": 1' not in text, path
                 assert not any(row["key"] in text for row in lost), path
         assert len((logs / "predictions.jsonl").read_text(encoding="utf-8").splitlines()) == 6
-        assert (logs / "log.jsonl").exists() and not (logs / "index.html").exists()
+        with (logs / "rating_sheet.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert list(csv.reader(file)) == [sheet[0], *sheet[7:]]
+        left = {path.name for path in logs.iterdir()}
+        assert left == {"predictions.jsonl", "log.jsonl", "rating_sheet.csv", "events.out.tfevents.2"}
         # What was paid stays in the sums.
         assert vars(Journal(home / "dataset/teacher_journal.jsonl").ledger) == vars(ledger)
         # Nothing is asked, numbered or drawn again, and nothing counts as edited by hand.

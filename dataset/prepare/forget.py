@@ -6,6 +6,8 @@ of them) are deleted whole: they can be made again. What cannot be removed is sa
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -57,6 +59,8 @@ def forget(person: int, options: Options) -> int:
     for path in _logs(options):
         if path.suffix == ".jsonl":
             _count(changed, path, _cut_lines(path, traces), "lines")
+        elif path.suffix == ".csv":
+            _count(changed, path, _cut_table(path, traces), "lines")
         elif traces.rows:
             path.unlink()
             changed[path] = "deleted (it may show the person's sentences)"
@@ -88,9 +92,12 @@ def _data_files(options: Options) -> Iterator[Path]:
 
 
 def _logs(options: Options) -> list[Path]:
-    folder = options.home.parent / "train/logs"
-    kinds = (".jsonl", ".html", ".png")
-    return sorted(p for p in folder.rglob("*") if p.suffix in kinds and p.name not in ("curves.png", "log.jsonl"))
+    """Files of `train/logs` that may hold sentences; numbers and curves hold none."""
+    files = sorted(path for path in (options.home.parent / "train/logs").rglob("*") if path.is_file())
+    kinds = (".jsonl", ".csv", ".html", ".png")
+    told = [path for path in files if path.suffix in kinds and path.name not in ("curves.png", "log.jsonl")]
+    # TensorBoard gets pictures of sentences where `log_samples` is set; its numbers stand in log.jsonl, too.
+    return told + [path for path in files if "tfevents" in path.name and b"\x89PNG" in path.read_bytes()]
 
 
 def _entries(path: Path) -> list[Any]:
@@ -117,6 +124,20 @@ def _cut_lines(path: Path, traces: _Traces) -> int:
     return len(lines) - len(kept)
 
 
+def _cut_table(path: Path, traces: _Traces) -> int:
+    """Lines of a rating sheet (CSV) whose column `row` names one of the person's rows."""
+    header, *lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))) or [[]]
+    if "row" not in header:
+        return 0
+    place, names = header.index("row"), {str(number) for number in traces.rows}
+    kept = [line for line in lines if "".join(line[place : place + 1]).partition("-")[0] not in names]
+    if len(kept) < len(lines):
+        text = io.StringIO()
+        csv.writer(text).writerows([header, *kept])
+        write_atomic(path, text.getvalue().encode("utf-8-sig"))
+    return len(lines) - len(kept)
+
+
 def _names(line: str, traces: _Traces) -> bool:
     try:
         entry = json.loads(line)
@@ -124,7 +145,7 @@ def _names(line: str, traces: _Traces) -> bool:
         return False
     if not isinstance(entry, dict):
         return False
-    if entry.get("persona_id") == traces.person or entry.get("key") in traces.keys:
+    if traces.person in (entry.get("persona_id"), entry.get("person")) or entry.get("key") in traces.keys:
         return True
     return "key" not in entry and "persona_id" not in entry and entry.get("id") in traces.rows
 
