@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import full_size, generate_speed, gpu, memory, scaling, train_speed
+from benchmarks import full_size, generate_speed, gpu, memory, scaling, teacher_speed, train_speed
 
 
 def written(path: Path) -> dict[str, Any]:
@@ -93,3 +93,10 @@ def test_data_is_drawn_where_there_is_none(tmp_path: Path) -> None:
 
     samples, cards, origin = load_data(tmp_path / "empty", 10, tmp_path / "drawn")
     assert len(samples) == 10 and len(cards) > 4 and "drawn" in origin
+
+
+def test_the_offline_teacher_is_timed(tmp_path: Path) -> None:
+    output = tmp_path / "teacher.json"
+    assert teacher_speed.main(["--rows", "30", "--own-words", "--output", str(output)]) == 0
+    (row,) = written(output)["rows"]
+    assert row["rows"] == 30 and row["step 8 cpu s"] < row["process cpu s"] and len(row["digest"]) == 16
