@@ -2,8 +2,10 @@
 
 python data_prepare.py --steps 1 2 3 4 5 6 7 8
 python data_prepare.py --steps 8 --overwrite
+python data_prepare.py --steps 8 --teacher openai --dry-run
 python data_prepare.py --append
 python data_prepare.py --check
+python data_prepare.py --forget 7
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="step 2: every number in embeddings.json too, as the public format",
     )
     parser.add_argument("--teacher", choices=("grammar", "openai"), default="grammar", help="default: %(default)s")
-    parser.add_argument("--voice", choices=("first", "third"), default="first", help="of --teacher openai")
+    parser.add_argument(
+        *("--voice",), choices=("first", "third"), default="first", help="--teacher openai: I, or about the person"
+    )
     parser.add_argument(
         "--send-personas",
         nargs="+",

@@ -165,7 +165,7 @@ BAD = {
     "polarity_flipped": ["물 안 주세요.", *GOOD[1:]],
     "person_added": ["할머니, 물 주세요.", *GOOD[1:]],
     "number_added": ["물 세 개 주세요.", *GOOD[1:]],
-    "control_text": ["<b>물</b> 주세요.", *GOOD[1:]],
+    "control_text": ["물 주세요 😊", *GOOD[1:]],
     "too_long": ["물 " * 60 + "주세요.", *GOOD[1:]],
 }
 

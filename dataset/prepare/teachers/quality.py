@@ -71,6 +71,8 @@ def problems(three: Sequence[str], context: Context, ask: Ask, voice: str) -> li
             codes = [code for code in codes if code != "person_added"]
         if _LABEL.search(sentence) or _QUOTES.search(sentence):
             codes = [*codes, "labelled"]
+        if any(unicodedata.category(sign) == "So" for sign in sentence):  # 😊
+            codes = [*codes, "control_text"]
         if len(sentence) > _LONGEST:
             codes = [*codes, "too_long"]
         if sentence and seen_from_outside(sentence, ask.keywords) == (voice == "first"):
