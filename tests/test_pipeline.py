@@ -154,6 +154,13 @@ def test_limit_leaves_the_other_rows_unprocessed(home: Path) -> None:
 def test_missing_input_names_the_step_that_makes_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare(home, steps=["7"]) == 2
     assert "--steps 4" in capsys.readouterr().err
+    assert prepare(home, "--dry-run", steps=["7"]) == 0
+    shown = capsys.readouterr().out
+    assert "would run: but cannot" in shown and "--steps 4" in shown
+    assert prepare(home, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("would run") == 8 and "cannot" not in shown
+    assert not (home / "dataset/processed").exists()
     assert prepare(home, "--personas", "없다.json", steps=["4"]) == 2
     assert "없다.json" in capsys.readouterr().err
 

@@ -150,6 +150,11 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
             why = "its inputs would change" if pending else _why(step, options, known, overwrite)
             renewed |= set(step.writes) if why else set()
             reads = ", ".join(path.name for name in step.reads if (path := _path(name, options)))
+            if why and not pending:
+                try:
+                    _inputs(step, options)
+                except UserError as error:
+                    why = f"but cannot: {error}"
             print(f"[{step.number}/8] {step.title}: {f'would run: {why}' if why else 'nothing to do'}")
             print(f"      reads {reads}\n      writes {', '.join(step.writes)}")
             if step.number == 8 and why:
