@@ -100,3 +100,14 @@ def test_the_offline_teacher_is_timed(tmp_path: Path) -> None:
     assert teacher_speed.main(["--rows", "30", "--own-words", "--output", str(output)]) == 0
     (row,) = written(output)["rows"]
     assert row["rows"] == 30 and row["step 8 cpu s"] < row["process cpu s"] and len(row["digest"]) == 16
+
+
+@pytest.mark.slow
+def test_data_steps_are_measured(tmp_path: Path) -> None:
+    from benchmarks import prepare_scale
+
+    output = tmp_path / "scale.json"
+    size = ["--cards", "12", "--personas", "2", "--samples-per-persona", "3", "--rows", "8"]
+    assert prepare_scale.main(["--folder", str(tmp_path / "cards"), "--output", str(output), *size]) == 0
+    assert [row["step"] for row in written(output)["rows"]] == [*"12345678", "2 to 7"]
+    assert [row["rows"] for row in written(tmp_path / "scale_rows.json")["rows"]] == [8]
