@@ -84,6 +84,16 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
     assert adapted == ({True} if changes == EVERYTHING else set() if changes else {False})
 
 
+def test_gradient_checkpointing_changes_no_number(folder: Path) -> None:
+    """Loss and gradients with decoder, tower and projector adapted, through the rows' own attention."""
+    model = tuned_model(folder, **EVERYTHING).train()
+    cards, frames = encode_pictures(model, pictures())
+    loss, grads = learn(model, cards, frames)
+    model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+    checked, checked_grads = learn(model, cards, frames)
+    assert checked == pytest.approx(loss, rel=1e-6) and difference(checked_grads, grads) < 1e-5
+
+
 def test_targets_outside_the_decoder_are_refused(folder: Path) -> None:
     """`q_proj` is in the vision tower alone; PEFT would train that without a word."""
     for targets in (["q_proj"], ["qkv_proj", "fc1"], ["nothing"]):

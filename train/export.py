@@ -66,6 +66,9 @@ def export(checkpoint: str | Path, output: str | Path, dtype: str = "bf16", mode
         state["config"]["model_path"] = model_path
     wanted = getattr(torch, DTYPES[dtype])
     model = AACMultimodalModel.from_state(state, {"device": "cpu"}, str(checkpoint), wanted)
+    layout = getattr(model.backbone.config, "image_layout", "sub_glb")
+    if layout != "sub_glb":
+        log.warning("its pictures are laid out %r, which this project reads and the published code does not", layout)
     merged = merge_lora(model.backbone)
     log.info("%s: %d adapters merged", checkpoint, merged)
     unfinished = output.with_name(f".{output.name}.tmp")
