@@ -156,7 +156,7 @@ def row_batches(subject: Subject, size: int, bucketing: bool) -> Iterator[list[R
 
     count = len(subject.data)
     lengths = [subject.data[i].length for i in range(count)] if bucketing else [0] * count
-    batches = BucketedBatches(lengths, size, seed=1)
+    batches = BucketedBatches(lengths, size, accumulation=1, seed=1)
     for epoch in itertools.count():
         batches.epoch = epoch
         for indices in batches:
