@@ -67,7 +67,7 @@ def test_accumulated_gradients_are_one_big_batch(workspace: Path, rows: int) -> 
 def test_processes_are_dealt_every_row_once() -> None:
     lengths = [5 + i % 7 for i in range(50)]
     for count, accumulation in ((1, 3), (2, 3), (3, 2), (4, 1)):
-        samplers = [BucketedBatches(lengths, 4, accumulation, 1, rank, count) for rank in range(count)]
+        samplers = [BucketedBatches(lengths, 4, 1, accumulation, rank, count) for rank in range(count)]
         windows = [sampler.windows() for sampler in samplers]
         dealt = [row for w in windows for mine, counted, _ in w for group in mine[:counted] for row in group]
         assert sorted(dealt) == list(range(50))
@@ -75,7 +75,7 @@ def test_processes_are_dealt_every_row_once() -> None:
             assert len({len(mine) for mine, _, _ in together}) == 1  # all step as often
             assert sum(counted for _, counted, _ in together) == together[0][2]
     # One process with twice the accumulation reads the same rows for the same update.
-    one, two = BucketedBatches(lengths, 4, 4, 1), [BucketedBatches(lengths, 4, 2, 1, rank, 2) for rank in (0, 1)]
+    one, two = BucketedBatches(lengths, 4, 1, 4), [BucketedBatches(lengths, 4, 1, 2, rank, 2) for rank in (0, 1)]
     for number, (mine, _, _) in enumerate(one.windows()):
         halves = [sampler.windows()[number] for sampler in two]
         rows = sorted(row for part, counted, _ in halves for group in part[:counted] for row in group)

@@ -15,7 +15,6 @@ from PIL import Image
 
 import data_prepare
 from dataset.prepare.records import UserError, load_samples, read_json, write_json
-from train.train import load_data
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = 7
@@ -44,15 +43,15 @@ def checked(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple
 
 def trains(root: Path) -> dict[str, Any]:
     """What train.py does before its first update: rows, pictures, clusters."""
-    from train.data.dataset import find_pictures
     from train.data.features import open_picture
+    from train.data.run_data import RunData
 
     config = {name: f"dataset/processed/{file}.json" for name, file in
               (("processed_data", "dataset_completed"), ("clustering_results", "clustering_results"))}  # fmt: skip
-    splits = load_data(config, root)
-    for path in find_pictures([s for rows in splits.values() for s in rows], root / "dataset/images"):
+    data = RunData({**config, "images_folder": "dataset/images"}, root)
+    for path in data.pictures:
         open_picture(path)
-    return splits
+    return data.splits
 
 
 def both_refuse(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> None:

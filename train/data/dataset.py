@@ -238,7 +238,13 @@ class BucketedBatches(torch.utils.data.Sampler[list[int]]):
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, accumulation: int, seed: int, rank: int = 0, processes: int = 1
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        accumulation: int = 1,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
         self.window, self.rank, self.processes = accumulation * processes, rank, processes

@@ -92,7 +92,7 @@ class RunData:
         log.info("Rows: %d tokens on average, %d at most", sum(self.lengths) / len(self.lengths), longest)
         accumulation = config["gradient_accumulation_steps"]
         self.batches = BucketedBatches(
-            self.lengths, config["batch_size"], accumulation, config["seed"], rank, processes
+            self.lengths, config["batch_size"], config["seed"], accumulation, rank, processes
         )
         self.collator = Collator(model.encoder, clusters, config["seed"], config["style_dropout"], parts=parts)
 
