@@ -56,10 +56,13 @@ def whole_state(updater: Updater) -> tuple[dict[str, Any], dict[str, Any]]:
     state = updater.model.state()
     if not is_sharded(updater.accelerator):
         return state, updater.optimizer.state_dict()
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+    from torch.distributed.checkpoint import state_dict as gather
 
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    tensors, moments = get_state_dict(updater.wrapped, updater.optimizer.optimizer, options=options)
+    options = gather.StateDictOptions(full_state_dict=True, cpu_offload=True)
+    moments: dict[str, Any] = {}
+    if updater.optimizer.state:  # asked before its first step, PyTorch would take one, and count it
+        moments = gather.get_optimizer_state_dict(updater.wrapped, updater.optimizer.optimizer, options=options)
+    tensors = gather.get_model_state_dict(updater.wrapped, options=options)
     if updater.accelerator.is_main_process:  # the others get none
         state["model"] = {name: tensors[name] for name in state["model"]}
     return state, moments
@@ -69,6 +72,8 @@ def load_optimizer(updater: Updater, stored: dict[str, Any]) -> None:
     """The reverse of `whole_state` for the optimizer; the model's tensors were loaded before it was sharded."""
     if not is_sharded(updater.accelerator):
         updater.optimizer.load_state_dict(stored)
+        return
+    if not stored:  # of update 0
         return
     from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
 
