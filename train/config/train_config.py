@@ -58,7 +58,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "max_steps": 0,  # updates; 0: num_epochs decides
     "max_length": 4096,  # a longer row is an error that names its record; nothing is cut
     "early_stopping_patience": 0,  # evaluations without improvement before stopping; 0: never
-    "vision_pretrain_steps": 0,  # only from scratch: updates in which the tower learns to tell the cards apart
+    "vision_pretrain_steps": 0,  # only from scratch: updates in which the tower learns to name the cards
     "seed": 42,  # fixes the order of rows, what is dropped, and fresh weights
     # --- hardware
     "device": "cuda",  # cuda, cuda:N or cpu; several GPUs through `accelerate launch`
