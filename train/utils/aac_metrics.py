@@ -177,11 +177,12 @@ def context_relevance(samples: Sequence[Sample], threes: Sequence[Sequence[str]]
     vectors = TfidfVectorizer(analyzer=lambda text: sorted(_words(text)))
     contexts = vectors.fit_transform(distinct)
     place = {text: number for number, text in enumerate(distinct)}
+    likenesses = (vectors.transform([" ".join(three) for three in threes]) @ contexts.T).toarray()
     scores = np.zeros(len(samples))
     for row, (sample, three) in enumerate(zip(samples, threes, strict=True)):
         if not any(three) or _copies(sample, three):
             continue
-        likeness = (contexts @ vectors.transform([" ".join(three)]).T).toarray()[:, 0]
+        likeness = likenesses[row]
         own = likeness[place[texts[row]]]
         others = len(distinct) - 1
         scores[row] = ((likeness < own).sum() + ((likeness == own).sum() - 1) / 2) / others
