@@ -81,6 +81,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "clustering_results": "dataset/processed/clustering_results.json",  # clusters of the cards, by step 3
     "images_folder": "dataset/images",  # the cards' files
     "checkpoint_dir": "train/checkpoints",  # one run at a time writes here
+    "feature_cache_gb": 20.0,  # most disk for cached cards (2.4 MB each in fp32); the least used caches go first
     "log_dir": "train/logs",  # log.jsonl, TensorBoard's events, curves.png
 }
 

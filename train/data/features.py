@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.prepare.records import UserError
+from dataset.prepare.records import UserError, write_atomic
 from train.models import backbones
 
 if TYPE_CHECKING:
@@ -39,24 +41,36 @@ class CardFeatures:
     """Cards at the last frozen boundary (see `train/models/backbones.py`), by picture index.
 
     The file is keyed by the pictures' bytes, the processor's settings, the boundary and the frozen weights, so that a
-    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, float32 on the CPU: the
-    tower's (V, P, C), (V, 3, S, S) where the tower trains, (tokens, D) where the projector does not; `pooled`: (N, C).
+    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, on the CPU, fp16 from an
+    fp16 tower, else fp32: the tower's (V, P, C), (V, 3, S, S) where the tower trains, (tokens, D) where the projector
+    does not; `pooled`: (N, C).
+
+    One process encodes while others wait. Older files are deleted, the least used first, where all of them together
+    take more than `feature_cache_gb` of the model's config.
+
+    Raises:
+        UserError: these cards alone would take more than that.
     """
 
     def __init__(self, model: AACMultimodalModel, pictures: Sequence[Path], folder: Path) -> None:
+        from filelock import FileLock
+
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{_key(model, pictures)}.npz"
-        if not target.exists():
-            log.info("Reading %d cards up to the %s -> %s", len(pictures), backbones.boundary(model.backbone), target)
-            _compute(model, pictures, target)
-            for old in sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)[:-2]:
-                old.unlink(missing_ok=True)
-                old.with_suffix(".npy").unlink(missing_ok=True)
-        table = np.load(target)
-        self.sizes = [(int(h), int(w)) for h, w in table["sizes"]]
-        self.starts = table["starts"].tolist()
-        self.pooled = torch.from_numpy(table["pooled"])
-        self.rows = np.load(target.with_suffix(".npy"), mmap_mode="r")
+        limit = int(model.config["feature_cache_gb"] * 1e9)
+        table_file = folder / f"{_key(model, pictures)}.npz"
+        with FileLock(folder / ".lock"):
+            if not table_file.exists():
+                kind = backbones.boundary(model.backbone)
+                log.info("Reading %d cards up to the %s -> %s", len(pictures), kind, table_file)
+                _compute(model, pictures, table_file, limit)
+            os.utime(table_file)
+            _make_room(folder, table_file, limit)
+            with np.load(table_file) as table:
+                self.sizes = [(int(height), int(width)) for height, width in table["sizes"]]
+                self.starts = table["starts"].tolist()
+                self.pooled = torch.from_numpy(table["pooled"])
+                shape, dtype = (self.starts[-1], *table["row_shape"].tolist()), np.dtype(str(table["dtype"]))
+            self.rows = np.memmap(table_file.with_suffix(".bin"), dtype=dtype, mode="r", shape=shape)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -83,32 +97,57 @@ def _key(model: AACMultimodalModel, pictures: Sequence[Path]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _compute(model: AACMultimodalModel, pictures: Sequence[Path], target: Path) -> None:
+def _compute(model: AACMultimodalModel, pictures: Sequence[Path], table_file: Path, limit: int) -> None:
+    """Encode in chunks, written as they come: memory does not grow with the number of cards."""
     from tqdm import tqdm
 
     from train.models.generation import encode_pictures
 
     model.eval()
     finish = backbones.boundary(model.backbone) == "projector"
-    parts: list[np.ndarray] = []
+    data_file = table_file.with_suffix(".bin")
+    unfinished = data_file.with_suffix(".tmp")
     sizes: list[tuple[int, int]] = []
     pooled: list[Tensor] = []
-    for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
-        images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
-        features, frames = encode_pictures(model, images)
-        pooled.append(backbones.pool_cards(model.backbone, features).cpu())
-        if finish:
-            with torch.no_grad():
-                features = backbones.embed_cards(model.backbone, features, frames)
-        parts += [feature.float().cpu().numpy() for feature in features]
-        sizes += frames
-    starts = np.cumsum([0, *(len(part) for part in parts)])
+    starts = [0]
+    try:
+        with open(unfinished, "wb") as file:
+            for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
+                images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
+                features, frames = encode_pictures(model, images)
+                pooled.append(backbones.pool_cards(model.backbone, features).cpu())
+                if finish:
+                    with torch.no_grad():
+                        features = backbones.embed_cards(model.backbone, features, frames)
+                for feature in features:
+                    rows = (feature if feature.dtype == torch.float16 else feature.float()).cpu().numpy()
+                    file.write(np.ascontiguousarray(rows).data)
+                    starts.append(starts[-1] + len(rows))
+                sizes += frames
+                if file.tell() > limit:
+                    need = file.tell() / len(sizes) * len(pictures) / 1e9
+                    raise UserError(
+                        f"feature_cache_gb is {limit / 1e9:g}, but the {len(pictures)} cards take about {need:.1f} GB; "
+                        "raise it, or lower num_crops"
+                    )
+        unfinished.replace(data_file)
+    finally:
+        unfinished.unlink(missing_ok=True)
     # Data before its table: a table that exists has its data.
-    for name, write in (
-        (target.with_suffix(".npy"), lambda f: np.save(f, np.concatenate(parts))),
-        (target, lambda f: np.savez(f, sizes=np.array(sizes), starts=starts, pooled=torch.cat(pooled).numpy())),
-    ):
-        temporary = name.with_name(f".{name.name}.tmp")
-        with open(temporary, "wb") as file:
-            write(file)
-        temporary.replace(name)
+    table = {"sizes": sizes, "starts": starts, "pooled": torch.cat(pooled).numpy()}
+    buffer = io.BytesIO()
+    np.savez(buffer, row_shape=rows.shape[1:], dtype=rows.dtype.str, **table)
+    write_atomic(table_file, buffer.getvalue())
+
+
+def _make_room(folder: Path, keep: Path, limit: int) -> None:
+    """Delete the least recently used caches beyond `limit` bytes; a process that reads one keeps its own copy open."""
+    tables = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    held = {path: path.stat().st_size + path.with_suffix(".bin").stat().st_size for path in tables}
+    total = held.pop(keep)
+    for path, size in held.items():
+        total += size
+        if total > limit:
+            log.info("Deleting %s: the cached cards take more than feature_cache_gb", path)
+            path.unlink()
+            path.with_suffix(".bin").unlink()

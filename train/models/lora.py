@@ -52,8 +52,6 @@ def add_lora(model: nn.Module, config: dict[str, Any]) -> None:
     inside = sorted({name.rsplit(".", 1)[-1] for name in linear if re.match(decoder, name)})
     if unknown := [target for target in config["lora_target_modules"] if target not in inside]:
         raise UserError(f"lora_target_modules: {', '.join(unknown)} not in the decoder; it has {', '.join(inside)}")
-    if not config["lora_target_modules"]:
-        raise UserError(f"lora_target_modules: name at least one of {', '.join(inside)}")
     # A pattern, not bare names: the same name in the vision tower must not match.
     patterns = [rf"{decoder}({'|'.join(config['lora_target_modules'])})"]
     patterns += [model.lora_parts[part] for part in ("vision", "projector") if config[f"lora_{part}"]]
