@@ -138,10 +138,10 @@ class Trainer:
             if config["vision_pretrain_steps"] and not dry_run:
                 log.info("Stage 1, vision: the tower learns to name %d cards", len(pictures))
                 images = [open_picture(path) for path in pictures]
-                with self.accelerator.autocast():
-                    share = pretrain_tower(
-                        model, images, self.data.names, config["vision_pretrain_steps"], config["seed"]
-                    )
+                share = pretrain_tower(
+                    *(model, images, self.data.names, config["vision_pretrain_steps"], config["seed"]),
+                    autocast=self.accelerator.autocast,
+                )
                 log.info("The tower names %.1f %% of the cards", 100 * share)
         model.config = config
         return model
