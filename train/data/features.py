@@ -59,7 +59,7 @@ class CardFeatures:
         limit = int(model.config["feature_cache_gb"] * 1e9)
         table_file = folder / f"{_key(model, pictures)}.npz"
         with FileLock(folder / ".lock"):
-            if not table_file.exists():
+            if not (table_file.exists() and table_file.with_suffix(".bin").exists()):
                 kind = backbones.boundary(model.backbone)
                 log.info("Reading %d cards up to the %s -> %s", len(pictures), kind, table_file)
                 _compute(model, pictures, table_file, limit)
@@ -143,7 +143,8 @@ def _compute(model: AACMultimodalModel, pictures: Sequence[Path], table_file: Pa
 def _make_room(folder: Path, keep: Path, limit: int) -> None:
     """Delete the least recently used caches beyond `limit` bytes; a process that reads one keeps its own copy open."""
     tables = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    held = {path: path.stat().st_size + path.with_suffix(".bin").stat().st_size for path in tables}
+    pairs = {path: [file for file in (path, path.with_suffix(".bin")) if file.exists()] for path in tables}
+    held = {path: sum(file.stat().st_size for file in files) for path, files in pairs.items()}
     total = held.pop(keep)
     for path, size in held.items():
         total += size
