@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 # A busy neighbour must not make a step ten times slower: threads that wait sleep instead of spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# In bf16 a CPU makes kernels for every new shape of a batch, and keeps a thousand of them: half a gigabyte.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 ROOT = Path(__file__).resolve().parents[1]

@@ -151,4 +151,4 @@ def _make_room(folder: Path, keep: Path, limit: int) -> None:
         if total > limit:
             log.info("Deleting %s: the cached cards take more than feature_cache_gb", path)
             path.unlink()
-            path.with_suffix(".bin").unlink()
+            path.with_suffix(".bin").unlink(missing_ok=True)
