@@ -130,7 +130,6 @@ def main(argv: list[str] | None = None, settings: dict[str, Any] = PUBLISHED) ->
     if args.measure:
         print(json.dumps(measure(Path(args.measure))))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the weights are deleted then, too
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder:
         size = write_random(Path(folder), settings)
         line = [sys.executable, __file__, "--measure", folder]
@@ -147,4 +146,5 @@ def main(argv: list[str] | None = None, settings: dict[str, Any] = PUBLISHED) ->
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the weights are deleted then, too
     sys.exit(main())
