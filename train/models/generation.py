@@ -96,8 +96,9 @@ def interpret_parsed(
     decoded = session.decode({n: [] for n in range(STYLES * len(parsed))}, temperature, seed)
     texts = [model.encoder.decode(candidate.tokens) for candidate in decoded.values()]
     results = []
-    reasons = [_reasons(request, texts[i * STYLES : (i + 1) * STYLES]) for i, request in enumerate(parsed)]
-    failed = {(i, k) for i, three in enumerate(reasons) for k, why in enumerate(three) if why} if gated else set()
+    checked = enumerate(parsed) if gated else ()
+    reasons = {i: _reasons(request, texts[i * STYLES : (i + 1) * STYLES]) for i, request in checked}
+    failed = {(i, k) for i, three in reasons.items() for k, why in enumerate(three) if why}
     sources = ["model"] * len(texts)
     first_reasons = {(i, k): reasons[i][k] for i, k in failed}
     for _ in range(RETRIES):
