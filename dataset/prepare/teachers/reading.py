@@ -28,7 +28,7 @@ _HELP_VERBS = frozenset({
     "타다", "읽다", "쓰다",
 })  # fmt: skip
 _UNNAMED = group("sport") | {
-    "불", "문", "창문", "생일", "공부",  "여행", "산책", "운동", "수영", "낚시", "돈", "전화", "게임", "이",
+    "불", "문", "창문", "생일", "공부", "여행", "산책", "운동", "수영", "낚시", "돈", "전화", "게임", "이",
 }  # fmt: skip
 _SLOT_OF = {"뭐": "object", "어디": "place", "누구": "person", "언제": "time", "왜": "time"}
 
@@ -144,11 +144,8 @@ def _stopped(rest: frozenset[str], stop: str) -> Reading | None:
     else:
         fits = told.predicate != "찾다" and not (told.predicate == "가다" and told.card("object"))
         fits = fits and not (told.predicate == "보다" and "나무" in rest)
-        fits = (
-            fits
-            and told.card("time") != "나중에"
-            and not (stop == "못" and told.predicate == "먹다" and told.card("place"))
-        )
+        fits = fits and told.card("time") != "나중에"
+        fits = fits and not (stop == "못" and told.predicate == "먹다" and told.card("place"))
         fits = fits and not (told.predicate == "마시다" and told.card("person"))
         fits = fits and told.card("adverb") in (("",) if told.card("time") else ("", "혼자", "같이"))
     return replace(told, mood=stop) if fits and told.kind in ("state", "quality", "act") else None

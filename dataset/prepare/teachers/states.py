@@ -8,7 +8,6 @@ from dataset.prepare.teachers.questions import say_question
 from dataset.prepare.teachers.speaker import ELDERS, HONORED, Speaker, before_predicate, me, title, word
 from dataset.prepare.teachers.utterance import FEELINGS, Reading, category
 
-# Feelings are told as they are; 은데요 would make an excuse of them.
 _AFTER = frozenset({"맛있다", "재미있다", "시끄럽다"})
 _WISH_VERBS = {"food": "먹", "fruit": "먹", "drink": "마시"}
 
@@ -44,6 +43,7 @@ def _state(reading: Reading, name: str, level: str, honorific: bool = False) -> 
 def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if reading.frame.instant:
         return "past", "pastreason", "why"
+    # Feelings are told as they are; 은데요 would make an excuse of them.
     second = "heart" if reading.predicate in FEELINGS and not reading.speaker else "reason"
     if reading.predicate == "걱정되다":
         second = "trail"
