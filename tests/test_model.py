@@ -249,6 +249,14 @@ def test_save_load_generate(model: Any, tmp_path: Path) -> None:
     assert loaded.generate_interpretation(**request(1), return_details=True) == want
 
 
+def test_a_checkpoint_of_another_shape_is_refused_by_name(model: Any, tmp_path: Path) -> None:
+    state = model.state()
+    name = next(name for name in state["model"] if name.endswith(".gate"))
+    state["model"][name] = torch.zeros(3)
+    with pytest.raises(UserError, match=r"another shape .*gate"):
+        AACMultimodalModel.from_state(state, TRAIN_CONFIG, "old.pt")
+
+
 def test_bad_requests_name_the_argument(model: Any) -> None:
     for changes, word in (
         ({"images": []}, "images"),

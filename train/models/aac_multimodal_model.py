@@ -245,6 +245,10 @@ class AACMultimodalModel(nn.Module):
         tokenizer = Tokenizer.from_str(state["tokenizer"]) if state["tokenizer"] else None
         model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype)
         backbones.check_identity(state["base"], backbones.identity(settings, model.backbone), where)
+        own = model.state_dict()
+        reshaped = [name for name, value in state["model"].items() if name in own and value.shape != own[name].shape]
+        if reshaped:
+            raise UserError(f"{where}: tensors of another shape ({', '.join(reshaped[:3])}); retrain or upgrade")
         missing, unexpected = model.load_state_dict(state["model"], strict=False)
         trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         lost = [name for name in missing if settings["backbone"] or name in trained]
