@@ -30,6 +30,7 @@ COUNTS: dict[str, dict[int, float]] = {
 }
 PREFERENCE = 0.9
 NEAR, NEAR_CLUSTERS = 0.7, 3
+HANDS = 4  # dealt of which the rarest combination is taken: more tell fewer things twice, and take longer
 FAR, FAR_COSINE = 0.5, 0.5
 Fits = Callable[[list[str], str], bool]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -52,6 +53,7 @@ class Deck:
         self.cards, self.words = list(self.keyword_of), list(self.keyword_of.values())
         self.place_of = {card: place for place, card in enumerate(self.cards)}
         self.uses = np.zeros(len(self.cards), np.int64)
+        self.dealt: Counter[frozenset[int]] = Counter()
         self.everything = np.arange(len(self.cards))
         self.alone = np.array([not self.joins(word) for word in self.words])
         self.cluster_of = {card: number for number, cards in self.clusters.items() for card in cards}
@@ -62,9 +64,10 @@ class Deck:
         self.far = [np.flatnonzero(row < FAR_COSINE).tolist() for row in likeness]
 
     def use(self, cards: Iterable[str]) -> None:
-        """Count cards as dealt."""
-        for card in cards:
-            self.uses[self.place_of[card]] += 1
+        """Count a row's cards as dealt together."""
+        places = [self.place_of[card] for card in cards]
+        self.uses[places] += 1
+        self.dealt[frozenset(places)] += 1
 
     def by_need(self, places: Places, draw: random.Random) -> Iterator[int]:
         """The cards in a random order in which one used less often tends to stand before one used more often.
@@ -101,10 +104,27 @@ class Deck:
     ) -> list[str]:
         """`count` cards (fewer where nothing plausible is left), counted as used.
 
+        Of a few hands the one is dealt whose combination came up least so far: a combination that comes a hundred
+        times teaches once.
+
         Args:
             preferred: clusters that the person likes.
             among: the first card is one of these, whatever the person likes.
         """
+        chosen = self._hand(count, preferred, draw, among)
+        for _ in range(HANDS - 1):
+            if not self.dealt[frozenset(chosen)]:
+                break
+            other = self._hand(count, preferred, draw, among)
+            if (-len(other), self.dealt[frozenset(other)]) < (-len(chosen), self.dealt[frozenset(chosen)]):
+                chosen = other
+        self.dealt[frozenset(chosen)] += 1
+        self.uses[chosen] += 1
+        return [self.cards[place] for place in chosen]
+
+    def _hand(
+        self, count: int, preferred: Sequence[int], draw: random.Random, among: Sequence[str] | None
+    ) -> list[int]:
         # What a person likes comes first only while the rest does not lag behind: no card stays rare.
         enough = (int(self.uses.min()) + int(self.uses.sum()) / len(self.cards)) / 2
         groups = [self.members[number] for number in preferred if number in self.members]
@@ -129,8 +149,7 @@ class Deck:
             self.take(self.members.get(draw.choice(self.far[base]), nothing), chosen, draw)
         while len(chosen) < count and self.take(self.everything, chosen, draw):
             pass
-        self.uses[chosen] += 1
-        return [self.cards[place] for place in chosen]
+        return chosen
 
 
 _TWIN = np.random.RandomState(0)
