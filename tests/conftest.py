@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 WORDS = ["물", "사과", "학교", "엄마", "공", "밥"]

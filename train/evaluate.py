@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")
 ROOT = Path(__file__).resolve().parents[1]
