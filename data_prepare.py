@@ -151,6 +151,8 @@ def main(argv: list[str] | None = None) -> int:
         signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is threading.main_thread():
+        # A job that a script started in the background has Ctrl-C ignored, and would not stop for either signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, as_ctrl_c)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
