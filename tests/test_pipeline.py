@@ -117,29 +117,31 @@ def test_killed_at_twenty_moments_and_rerun_it_gives_the_same_bytes(
     forks.set_forkserver_preload(["tests.warm"])
     processed = home / "dataset/processed"
 
-    def run(seconds: float | None) -> float:
+    draw = random.Random(0)
+
+    def begun() -> int:
+        state = processed / ".state.json"
+        return len(read_json(state)) if state.exists() else 0
+
+    def run(steps: int | None = None) -> None:
+        """To the end; or killed shortly after so many steps had begun (by the clock alone all could fall behind it)."""
         process = forks.Process(target=prepare, args=(home,))
-        started = time.perf_counter()
         process.start()
-        process.join(120 if seconds is None else seconds)
-        took = time.perf_counter() - started
+        while steps is not None and process.is_alive() and begun() < steps:
+            time.sleep(0.001)
+        process.join(120 if steps is None else draw.uniform(0.0, 0.05))
         process.kill()
         process.join()
-        assert seconds is not None or process.exitcode == 0
-        return took
+        assert steps is not None or process.exitcode == 0
 
-    run(None)
+    run()
     undisturbed = content(home)
-    shutil.rmtree(processed)
-    whole = run(None)
-    draw = random.Random(0)
     reached: set[int] = set()
     for _ in range(20):
         shutil.rmtree(processed)
-        run(draw.uniform(0.0, whole))
-        state = processed / ".state.json"
-        reached.add(len(read_json(state)) if state.exists() else 0)
-        run(None)
+        run(draw.randrange(9))
+        reached.add(begun())
+        run()
         left = {name: data for name, data in content(home).items() if not name.endswith(".tmp")}
         assert left == undisturbed
     assert len(reached) >= 3, reached  # the moments fell into different steps
