@@ -12,8 +12,10 @@ import os
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -205,14 +207,16 @@ def read_json(path: str | Path, made_by: str = "", hook: Any = None) -> Any:
         raise UserError(f"{path}: not JSON that can be read: {error}") from None
 
 
-def write_atomic(path: str | Path, data: bytes) -> None:
-    """Write beside the target, flush, rename: a reader never sees half a file."""
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """A file, open to write and read, that takes the target's place once it is whole: written beside it, flushed,
+    renamed. A reader never sees half a file; where anything fails the target stays as it was."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -220,6 +224,12 @@ def write_atomic(path: str | Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_atomic(path: str | Path, data: bytes) -> None:
+    """The file's content at once, see `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:

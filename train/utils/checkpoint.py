@@ -10,12 +10,11 @@ import hashlib
 import os
 import re
 import struct
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from dataset.prepare.records import UserError
+from dataset.prepare.records import UserError, atomic_file
 
 if TYPE_CHECKING:
     import torch
@@ -37,22 +36,12 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
 
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                torch.save(state, file)
-                length = file.seek(0, os.SEEK_END) - 2  # the last two bytes are the comment's length: none yet
-                comment = _MARK + _digest(file, length).encode()
-                file.seek(length)
-                file.write(_LENGTH + comment)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with atomic_file(path) as file:
+            torch.save(state, file)
+            length = file.seek(0, os.SEEK_END) - 2  # the last two bytes are the comment's length: none yet
+            comment = _MARK + _digest(file, length).encode()
+            file.seek(length)
+            file.write(_LENGTH + comment)
     except (OSError, RuntimeError) as error:  # torch's writer calls a full disk a RuntimeError
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OSError(
