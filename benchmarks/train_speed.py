@@ -45,20 +45,27 @@ class Ideas:
     cached_features: bool = True  # cards read from the cache, not through the tower
     cards_once: bool = True  # a card that stands in several rows is encoded and projected once
     head_on_labels: bool = True  # logits only where there is a label
+    last_layer_on_answers: bool = True  # of the last layer, a prompt's positions are keys and values only
     bucketing: bool = True  # rows of like length together
 
 
 NONE = Ideas(**dict.fromkeys((field.name for field in fields(Ideas)), False))
 
 
-def full_logits_loss(subject: Stage, batch: Batch, features: list[Tensor], sizes: list[tuple[int, int]]) -> Tensor:
-    """Summed cross-entropy of the answers, from logits at every position."""
+def plainer_loss(
+    subject: Stage, ideas: Ideas, batch: Batch, features: list[Tensor], sizes: list[tuple[int, int]]
+) -> Tensor:
+    """Summed cross-entropy of the answers with the last layer at every position, or the logits too."""
     from torch.nn import functional
 
     model = subject.model
-    hidden = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=False).last_hidden_state
-    logits = model.backbone.lm_head(hidden).float()
-    return functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum")
+    skip = batch.prefix if ideas.last_layer_on_answers else 0
+    embeds = model.embed(batch, features, sizes)
+    hidden = model.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
+    targets = batch.targets[:, skip:]
+    read = targets >= 0 if ideas.head_on_labels else targets == targets
+    logits = model.backbone.lm_head(hidden[read]).float()
+    return functional.cross_entropy(logits, targets[read], reduction="sum")
 
 
 class Ours:
@@ -89,9 +96,9 @@ class Ours:
         subject = self.subject
         moved = batch.to(subject.config["device"])
         features, sizes = subject.cached(batch) if self.ideas.cached_features else subject.encoded(batch.pictures)
-        if self.ideas.head_on_labels:
+        if self.ideas.head_on_labels and self.ideas.last_layer_on_answers:
             return subject.model(moved, features, sizes)["language"] / batch.label_tokens
-        return full_logits_loss(subject, moved, features, sizes) / batch.label_tokens
+        return plainer_loss(subject, self.ideas, moved, features, sizes) / batch.label_tokens
 
     def __call__(self) -> None:
         import torch

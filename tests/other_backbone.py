@@ -60,6 +60,7 @@ class OtherCore(Qwen2Model):
         past_key_values: Any = None,
         use_cache: bool = False,
         after_layer: Any = None,
+        skip: int = 0,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         cache = past_key_values or (DynamicCache(config=self.config) if use_cache else None)
@@ -68,7 +69,7 @@ class OtherCore(Qwen2Model):
             given = {"attention_mask": attention_mask, "past_key_values": cache, "position_embeddings": rotary}
             hidden = layer(hidden, **given, **kwargs)
             hidden = after_layer(index, hidden) if after_layer else hidden
-        return BaseModelOutputWithPast(last_hidden_state=self.norm(hidden), past_key_values=cache)
+        return BaseModelOutputWithPast(last_hidden_state=self.norm(hidden[:, skip:]), past_key_values=cache)
 
 
 class OtherModel(PreTrainedModel):

@@ -27,7 +27,7 @@ def test_training_is_compared_at_equal_losses(workspace: Path, tmp_path: Path) -
     content = written(output)
     assert content["loss_difference"] <= 1e-5 * content["loss_ours"]
     paths = [row["path"] for row in content["rows"]]
-    assert paths[0] == "ours" and paths[-1].startswith("peer") and len(paths) == 8
+    assert paths[0] == "ours" and paths[-1].startswith("peer") and len(paths) == 9
     assert all(row["samples/cpu s"] > 0 for row in content["rows"])
 
 

@@ -96,6 +96,26 @@ def test_prefix_without_a_mask_equals_the_masked_row(model: Any) -> None:
     assert difference(split_grads, masked_grads) < 1e-5
 
 
+def test_last_layer_on_answers_equals_the_whole_layer(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the last layer leaves out of a prompt nobody reads; one position more would be missed (negative control)."""
+    short, short_grads = losses(model, rows(model))
+    inner = model.hidden_states
+
+    def whole(batch: Any, embeds: Any, skip: int, **kwargs: Any) -> Any:
+        output = inner(batch, embeds, **kwargs)
+        assert output.last_hidden_state.shape[1] == embeds.shape[1]
+        output.last_hidden_state = output.last_hidden_state[:, skip:]
+        return output
+
+    monkeypatch.setattr(model, "hidden_states", whole)
+    full, full_grads = losses(model, rows(model))
+    assert torch.allclose(short, full, rtol=1e-5)
+    assert difference(short_grads, full_grads) < 1e-5
+    monkeypatch.setattr(model, "hidden_states", lambda *args, skip, **kwargs: inner(*args, skip=skip + 1, **kwargs))
+    with pytest.raises(IndexError):
+        losses(model, rows(model))
+
+
 def test_batch_equals_rows_one_by_one(model: Any) -> None:
     """Padding and neighbours change nothing."""
     together, grads = losses(model, rows(model))

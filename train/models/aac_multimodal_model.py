@@ -93,7 +93,7 @@ class AACMultimodalModel(nn.Module):
         return embeds
 
     def hidden_states(self, batch: Batch, embeds: Tensor, **kwargs: Any) -> Any:
-        """The backbone's output for whole rows, each answer blind to its siblings."""
+        """The backbone's output for whole rows, each answer blind to its siblings. `skip`: see `backbones.Core`."""
         memory = self.memory(batch)
         device = embeds.device.type
         if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
@@ -118,14 +118,16 @@ class AACMultimodalModel(nn.Module):
         Returns `language` (summed cross-entropy of answer tokens), `tokens`, `style` (summed), `style_answers`,
         `style_correct`. Logits exist only where there is a label.
         """
-        hidden = self.hidden_states(batch, self.embed(batch, features, sizes), use_cache=False).last_hidden_state
-        labelled = batch.targets != IGNORE
+        embeds, skip = self.embed(batch, features, sizes), batch.prefix
+        hidden = self.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
+        targets = batch.targets[:, skip:]
+        labelled = targets != IGNORE
         logits = self.backbone.lm_head(hidden[labelled]).float()
-        language = functional.cross_entropy(logits, batch.targets[labelled], reduction="sum")
+        language = functional.cross_entropy(logits, targets[labelled], reduction="sum")
         # Without an answer to learn from, sums of nothing: every process has the same gradients to share.
         learn = batch.style_labels != IGNORE
         rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
-        scores = self.styles.logits(hidden[rows, places.clamp(min=0)], places >= 0)
+        scores = self.styles.logits(hidden[rows, (places - skip).clamp(min=0)], places >= 0)
         style = functional.cross_entropy(scores, batch.style_labels[learn], reduction="sum")
         correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
         return {

@@ -76,12 +76,12 @@ def shared_prefix_attention(
     if attention_mask is None:
         read = attend(query, key, value, causal=causal and query.shape[2] > 1, scale=scaling, dropout=dropout)
         return read.transpose(1, 2).contiguous(), None
-    parts = []
+    first, rest = query.split([prefix, query.shape[2] - prefix], dim=2)
+    read = attend(rest, key, value, attention_mask, scale=scaling, dropout=dropout)
     if prefix:
-        first = (part[:, :, :prefix] for part in (query, key, value))
-        parts.append(attend(*first, causal=True, scale=scaling, dropout=dropout))
-    parts.append(attend(query[:, :, prefix:], key, value, attention_mask, scale=scaling, dropout=dropout))
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+        before = attend(first, key[:, :, :prefix], value[:, :, :prefix], causal=True, scale=scaling, dropout=dropout)
+        read = torch.cat([before, read], dim=2)
+    return read.transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(SHARED_PREFIX, shared_prefix_attention)

@@ -54,11 +54,12 @@ class Core(Protocol):
         inputs_embeds: Tensor,  # (B, L, D)
         attention_mask: Tensor,  # (B, 1, L - prefix, cached + L) bool, True where a position may be seen
         prefix: int = 0,  # so many first positions are plainly causal: handed on to the layers' attention
+        skip: int = 0,  # so many first positions (`prefix` or more) are not read: left out of the last hidden state
         position_ids: Tensor,  # (B, L); may restart within a row
         past_key_values: Any = None,
         use_cache: bool = False,
         after_layer: Any = None,  # after_layer(i, hidden) replaces the hidden states after layer i
-    ) -> Any: ...  # .last_hidden_state (B, L, D), .past_key_values
+    ) -> Any: ...  # .last_hidden_state (B, L - skip, D), .past_key_values
 
 
 class Backbone(Protocol):

@@ -1,8 +1,9 @@
 """Phi-3.5-Vision, native: the published weights and numbers without remote code.
 
-The decoder layers, the CLIP tower, the cache, the attention back ends and `generate` are transformers' own. Written
+The weights' layout, the CLIP tower, the cache, the attention back ends and `generate` are transformers' own. Written
 here: the configuration, the rotary embedding chosen by each row's own length, the way from pictures to embeddings, and
-the glue. Parameter names are the published ones, so published files load and saved files load elsewhere.
+the glue; in `decoder_layer.py` the decoder layer. Parameter names are the published ones, so published files load and
+saved files load elsewhere.
 
 Source: the published `config.json`, `modeling_phi3_v.py` and `image_embedding_phi3_v.py`; reference outputs are
 compared in `tests/test_phi3_vision.py`. Shapes: B rows, L positions, D decoder width, C tower width, N pictures,
@@ -26,6 +27,7 @@ from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedMode
 from transformers.utils import can_return_tuple, is_flash_attn_2_available
 
 from dataset.prepare.records import UserError
+from train.models.decoder_layer import DecoderLayer
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
 
 AfterLayer = Callable[[int, Tensor], Tensor]
@@ -232,10 +234,12 @@ class Phi3VisionModel(Phi3Model):
     """The decoder with its picture inputs, without the language head."""
 
     config: Phi3VisionConfig
-    _no_split_modules = ("Phi3DecoderLayer", "CLIPEncoderLayer")
+    _no_split_modules = ("DecoderLayer", "CLIPEncoderLayer")
 
     def __init__(self, config: Phi3VisionConfig) -> None:
         super().__init__(config)
+        for layer in self.layers:
+            layer.__class__ = DecoderLayer  # the same weights: building them a second time would hold them twice
         self.rotary_emb = RotaryEmbedding(config)
         self.vision_embed_tokens = VisionEmbedding(config)
         self.post_init()
@@ -272,14 +276,19 @@ class Phi3VisionModel(Phi3Model):
         image_sizes: Tensor | None = None,
         after_layer: AfterLayer | None = None,
         output_hidden_states: bool = False,
+        prefix: int = 0,
+        skip: int = 0,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
-        """Hidden states (B, L, D) after the final norm.
+        """Hidden states (B, L - skip, D) after the final norm.
 
         attention_mask: (B, cached + L), 1 where a token stands, or a ready 4D mask (bool: True may be seen; float:
             added to the scores), which is used as it is. Restarted positions need one: they are not read as packing.
         position_ids: (B, L); without them, counted from the 2D mask.
         after_layer: `after_layer(i, hidden)` replaces the hidden states (B, L, D) after decoder layer i.
+        prefix: a ready mask leaves out so many first positions (`attention.py`).
+        skip: nobody reads the first so many positions: the last layer gives only their keys and values. At least
+            `prefix`, or 0.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise UserError("give either input_ids or inputs_embeds")
@@ -307,15 +316,12 @@ class Phi3VisionModel(Phi3Model):
         rotary = self.rotary_emb(inputs_embeds, position_ids)
         hidden = inputs_embeds
         states = [hidden]
+        kwargs |= {"past_key_values": past_key_values, "position_embeddings": rotary}
         for index, layer in enumerate(self.layers):
-            hidden = layer(
-                hidden,
-                attention_mask=mask,
-                past_key_values=past_key_values,
-                use_cache=use_cache,
-                position_embeddings=rotary,
-                **kwargs,
-            )
+            if index < len(self.layers) - 1 or not skip:
+                hidden = layer(hidden, attention_mask=mask, prefix=prefix, **kwargs)
+            else:
+                hidden = layer(hidden, attention_mask=mask[:, :, skip - prefix :], skip=skip, **kwargs)
             if after_layer is not None:
                 hidden = after_layer(index, hidden)
             if output_hidden_states:
