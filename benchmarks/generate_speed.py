@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import ROOT, alternate, arguments, report
-from benchmarks.subject import Subject, data_arguments, load_data, plain_attention
+from benchmarks.subject import Subject, data_arguments, load_data, plain_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,7 @@ class Ways:
         model = self.model
         pixels, sizes = model.processor.images(self.requests[0]["images"])
         ids = torch.tensor([self.prompt], device=model.device)
-        with torch.inference_mode(), plain_attention(model.backbone):
+        with torch.inference_mode(), plain_layers(model.backbone):
             return model.backbone.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),

@@ -140,14 +140,21 @@ class Subject(Stage):
 
 
 @contextmanager
-def plain_attention(backbone: Any) -> Iterator[None]:
-    """SDPA as transformers does it, instead of what our rows use."""
-    ours = backbone.config._attn_implementation
+def plain_layers(backbone: Any) -> Iterator[None]:
+    """transformers' own decoder layers with SDPA, instead of ours over the same weights."""
+    from transformers.models.phi3.modeling_phi3 import Phi3DecoderLayer
+
+    layers, ours = backbone.model.layers, backbone.config._attn_implementation
+    kind = type(layers[0])
     backbone.set_attn_implementation("sdpa")
+    for layer in layers:
+        layer.__class__ = Phi3DecoderLayer
     try:
         yield
     finally:
         backbone.set_attn_implementation(ours)
+        for layer in layers:
+            layer.__class__ = kind
 
 
 def row_batches(subject: Subject, size: int, bucketing: bool) -> Iterator[list[Row]]:

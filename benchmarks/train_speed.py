@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import ROOT, Clock, alternate, arguments, report
-from benchmarks.subject import Stage, Subject, apart, data_arguments, load_data, plain_attention, row_batches
+from benchmarks.subject import Stage, Subject, apart, data_arguments, load_data, plain_layers, row_batches
 
 if TYPE_CHECKING:
     import torch
@@ -217,7 +217,7 @@ def run_peer(subject: Subject, size: int, updates: int, autocast: bool, folder: 
         disable_tqdm=True,
     )
     peer = peer_module(subject).train()
-    with plain_attention(subject.model.backbone):
+    with plain_layers(subject.model.backbone):
         Grouped(peer, settings, train_dataset=rows, data_collator=rows.collate, callbacks=[Watch()]).train()
     return clock
 
@@ -234,7 +234,7 @@ def compare_losses(subject: Subject, size: int) -> tuple[float, float]:
         mine = float(ours.loss(subject.collate([subject.data[i] for i in samples])))
         theirs = rows.collate([rows[3 * i + k] for i in samples for k in range(3)])
         theirs["labels"] = theirs["labels"].to(subject.config["device"])
-        with plain_attention(subject.model.backbone):
+        with plain_layers(subject.model.backbone):
             return mine, float(peer_module(subject).eval()(**theirs)["loss"])
 
 
