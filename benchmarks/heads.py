@@ -4,8 +4,12 @@ python benchmarks/heads.py --workspace DIR [--only NAME ...] [--rows 600] [--set
 
 DIR holds data and cards (data_prepare.py --workspace DIR). Each variant trains from scratch in DIR/heads/NAME, one
 after another (about ten minutes each on two cores), and is skipped where its metrics are there already. Prints a table
-and writes DIR/heads/heads.json. `recovered` is the share of register_accuracy that a head alone brings back, between
-the variant without persona and context at all and the whole model.
+and writes DIR/heads/heads.json.
+
+What persona or context is worth to a variant: its register_accuracy less that of the same model told nobody and nothing
+(`no_persona`, `no_context`, `neither`). `recovered` is that worth as a share of what it is worth to `text_only`, where
+the prompt's text is the only way: `heads_only` must win back what the text gave, `persona_by_heads` and
+`context_by_heads` the one whose text they lack.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS: dict[str, list[str]] = {
@@ -32,6 +37,7 @@ VARIANTS: dict[str, list[str]] = {
     "context_by_attention": ['parts_off=["text_persona", "text_context", "persona_embedding"]'],
     "neither": ['parts_off=["text_persona", "text_context", "persona_embedding", "context_attention"]'],
 }
+TOLD_LESS = {"persona": "no_persona", "context": "no_context", "both": "no_persona_no_context"}
 COLUMNS = ("bleu4", "set_score", "card_coverage", "register_accuracy", "register", "distinct3", "style_accuracy")
 
 
@@ -39,7 +45,7 @@ def run(*line: str | Path) -> None:
     subprocess.run([sys.executable, *map(str, line)], cwd=ROOT, check=True)
 
 
-def scores_of(name: str, folder: Path, workspace: Path, rows: int, more: list[str]) -> dict[str, float]:
+def scores_of(name: str, folder: Path, workspace: Path, rows: int, more: list[str]) -> dict[str, Any]:
     """Train and evaluate one variant, unless its scores are there."""
     made = folder / name
     metrics = made / "metrics.json"
@@ -50,8 +56,14 @@ def scores_of(name: str, folder: Path, workspace: Path, rows: int, more: list[st
         run("train/train.py", "--config", config, "--workspace", workspace, "--overwrite", "--set", *settings)
         best = made / "checkpoints/best_model.pt"
         common = ("--workspace", workspace, "--limit", str(rows), "--similarity-model", "lemma-tfidf")
-        run("train/evaluate.py", "--checkpoint", best, "--output", made, *common)
+        run("train/evaluate.py", "--checkpoint", best, "--output", made, *common, "--ablate", *TOLD_LESS.values())
     return json.loads(metrics.read_text(encoding="utf-8"))
+
+
+def worth(scores: dict[str, Any]) -> dict[str, float]:
+    """What being told the persona, the context, or both adds to register_accuracy."""
+    told = scores["register_accuracy"]
+    return {what: told - scores["ablations"][name]["register_accuracy"] for what, name in TOLD_LESS.items()}
 
 
 def main() -> None:
@@ -68,13 +80,14 @@ def main() -> None:
     print(f"{machine}; {args.rows} rows of the test split\n{'':24}" + "".join(f"{key:>19}" for key in COLUMNS))
     for name, scores in found.items():
         print(f"{name:24}" + "".join(f"{scores[key]:>19.3f}" for key in COLUMNS))
-    recovered = {}
-    if {"whole", "neither"} <= found.keys():
-        top, floor = (found[name]["register_accuracy"] for name in ("whole", "neither"))
-        recovered = {name: (s["register_accuracy"] - floor) / (top - floor) for name, s in found.items()}
-        print("recovered: " + ", ".join(f"{name} {share:.2f}" for name, share in recovered.items()))
-    kept = {name: {key: scores[key] for key in COLUMNS} for name, scores in found.items()}
-    table = {"machine": machine, "rows": args.rows, "variants": kept, "recovered": recovered}
+    gains = {name: worth(scores) for name, scores in found.items()}
+    text = gains.get("text_only", {})
+    print("\nworth in register_accuracy, and as a share of what it is worth to text_only")
+    for name, gain in gains.items():
+        shares = {what: f" ({value / text[what]:.2f})" if text else "" for what, value in gain.items()}
+        print(f"{name:24}" + "".join(f"  {what} {value:+.3f}{shares[what]}" for what, value in gain.items()))
+    kept = {name: {key: scores[key] for key in COLUMNS} | {"worth": gains[name]} for name, scores in found.items()}
+    table = {"machine": machine, "rows": args.rows, "variants": kept}
     (folder / "heads.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 

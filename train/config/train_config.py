@@ -35,7 +35,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "persona_tokens": 4,  # soft tokens after the first BOS
     "context_width": 512,  # inner width of the context attention
     "cluster_weight": 0.3,  # weight of card and preference clusters in the context memory
-    "persona_dropout": 0.1,  # share of rows trained without persona: it may be unknown when used
+    "persona_dropout": 0.1,  # share of rows trained with no persona, or with parts of it: it may be unknown when used
     "context_dropout": 0.1,  # likewise for the context
     "keyword_dropout": 0.5,  # share of rows without card words: pictures alone must do
     "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there

@@ -207,8 +207,8 @@ class AACDataset(torch.utils.data.Dataset[Row]):
     def __getitem__(self, index: int) -> Row:
         sample = self.samples[index]
         draw = random.Random(f"{self.seed}|{self.epoch}|{sample.id}")
-        persona = Persona() if draw.random() < self.drops.get("persona", 0) else sample.persona
-        context = Context() if draw.random() < self.drops.get("context", 0) else sample.context
+        persona = _known(sample.persona, self.drops.get("persona", 0), draw)
+        context = _known(sample.context, self.drops.get("context", 0), draw)
         keywords = sample.keywords if self.drops and draw.random() >= self.drops.get("keyword", 0) else None
         cards = [self.card_index[card] for card in sample.cards]
         row = Row(
@@ -227,6 +227,17 @@ class AACDataset(torch.utils.data.Dataset[Row]):
                 "raise max_length, lower num_crops or shorten the record (nothing is cut inside a picture)"
             )
         return row
+
+
+def _known(record: Persona | Context, share: float, draw: random.Random) -> Any:
+    """What training is told of it: all; for `share` of the rows nothing or, as often, each field by the toss of a coin
+    (apps know an age and a place before they know the rest)."""
+    if draw.random() >= share:
+        return record
+    unknown = type(record)()
+    if draw.random() < 0.5:
+        return unknown
+    return record.model_copy(update={n: getattr(unknown, n) for n in type(record).model_fields if draw.random() < 0.5})
 
 
 class BucketedBatches(torch.utils.data.Sampler[list[int]]):

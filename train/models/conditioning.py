@@ -119,7 +119,7 @@ class ContextAttention(nn.Module):
         self.persona_text = nn.Linear(hidden, width)
         self.cluster = nn.Linear(pooled, width)
         self.cluster_kind = nn.Embedding(2, width)
-        self.nothing = nn.Parameter(torch.zeros(1, 1, width))  # an entry that is always there
+        self.nothing = nn.Parameter(torch.randn(1, 1, width))  # an entry that is always there
         self.norm = nn.LayerNorm(width)
         self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads) for i in layers})
 
