@@ -1,0 +1,46 @@
+"""Samples to rows: what training is told of a person and a situation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conftest import SENTENCES, WORDS
+
+from dataset.prepare.records import Context, Persona, Sample
+from train.data.dataset import AACDataset, Row
+
+PERSONA = Persona.parse({"age": 30, "gender": "female", "speech_level": "해요체", "utterance_length": "짧게"})
+CONTEXT = Context.parse({"time": "오후", "place": "집", "interaction_partner": "친구", "current_activity": "쉬는 중"})
+
+
+def rows_of(model: Any, share: float, count: int = 400) -> list[Row]:
+    one = {"persona_id": 1, "persona": PERSONA, "context": CONTEXT, "cards": [f"1_{WORDS[0]}.png"]}
+    samples = [Sample(id=n, output=SENTENCES[:3], split="train", **one) for n in range(count)]
+    drops = {"persona": share, "context": share, "keyword": 0.5}
+    data = AACDataset(samples, model.encoder, {f"1_{WORDS[0]}.png": 0}, [1], drops)
+    return [data[n] for n in range(count)]
+
+
+def told(record: Persona | Context) -> int:
+    return sum(bool(getattr(record, name)) for name in ("time", "place", "interaction_partner", "current_activity"))
+
+
+def test_people_and_situations_are_known_wholly_in_part_or_not_at_all(model: Any) -> None:
+    fields = [told(row.context) for row in rows_of(model, 1.0)]
+    unknown, whole = fields.count(0) / len(fields), fields.count(4) / len(fields)
+    assert 0.45 < unknown < 0.62 and whole < 0.08  # half of them nothing; of the others each field by a coin
+    assert {1, 2, 3} <= set(fields)
+    personas = [row.persona for row in rows_of(model, 1.0)]
+    assert any(p.age and not p.speech_level for p in personas) and any(p.speech_level and not p.age for p in personas)
+
+
+def test_without_a_share_all_is_told_and_draws_repeat(model: Any) -> None:
+    assert all(row.persona == PERSONA and row.context == CONTEXT for row in rows_of(model, 0.0, 50))
+    assert rows_of(model, 0.4, 50) == rows_of(model, 0.4, 50)
+
+
+def test_what_the_row_does_not_know_stands_nowhere_in_its_prompt(model: Any) -> None:
+    for row in rows_of(model, 1.0, 60):
+        text = model.encoder.tokenizer.decode([i for i in row.prompt if i >= 0])
+        assert ("해요체" in text) == bool(row.persona.speech_level)
+        assert ("친구" in text) == bool(row.context.interaction_partner)
