@@ -91,45 +91,39 @@ def collate(
     rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor, drop_style: Sequence[bool] | None = None
 ) -> Batch:
     """Rows to a batch padded on the right. `clusters`: of every picture that `cards` can name, -1 unknown."""
-    width = max(row.length for row in rows)
-    shape = (len(rows), width)
-    ids, positions = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-    segments, targets = torch.full(shape, -1), torch.full(shape, IGNORE)
+    ids, positions, segments, targets = [], [], [], []
     places, told, labels, texts = [], [], [], []
     for b, row in enumerate(rows):
         start = len(row.prompt)
-        ids[b, :start] = torch.tensor(row.prompt)
-        positions[b, :start] = torch.arange(start)
-        segments[b, :start] = 0
+        row_ids, row_positions = list(row.prompt), list(range(start))
+        row_segments, row_targets = [0] * start, [IGNORE] * start
         dropped = bool(drop_style and drop_style[b])
         for k, (answer, style) in enumerate(zip(row.answers, row.styles, strict=True), start=1):
-            stop = start + len(answer)
-            ids[b, start + 1 : stop] = torch.tensor(answer[:-1], dtype=torch.long)
-            targets[b, start:stop] = torch.tensor(answer)
-            positions[b, start:stop] = torch.arange(len(row.prompt), len(row.prompt) + len(answer))
-            segments[b, start:stop] = k
-            places.append((b, start))
+            place = len(row_ids)
+            row_ids += [0, *answer[:-1]]  # 0: where the style opens the answer
+            row_positions += range(start, start + len(answer))
+            row_segments += [k] * len(answer)
+            row_targets += answer
+            places.append((b, place))
             told.append(NO_STYLE if dropped else style)
             labels.append(style if dropped and style != NO_STYLE else IGNORE)
-            texts.append(torch.arange(start + 1, stop))
-            start = stop
+            texts.append(range(place + 1, place + len(answer)))
+        ids.append(row_ids)
+        positions.append(row_positions)
+        segments.append(row_segments)
+        targets.append(row_targets)
     distinct = sorted({card for row in rows for card in row.cards})
     local = {card: place for place, card in enumerate(distinct)}
-    cards = torch.full((len(rows), _CARDS), -1)
-    for b, row in enumerate(rows):
-        cards[b, : len(row.cards)] = torch.tensor([local[card] for card in row.cards], dtype=torch.long)
     return Batch(
-        input_ids=ids,
-        position_ids=positions,
-        segments=segments,
-        targets=targets,
+        input_ids=_padded(ids, 0),
+        position_ids=_padded(positions, 0),
+        segments=_padded(segments, -1),
+        targets=_padded(targets, IGNORE),
         style_places=torch.tensor(places, dtype=torch.long).view(-1, 2),
         style_inputs=torch.tensor(told, dtype=torch.long),
         style_labels=torch.tensor(labels, dtype=torch.long),
-        answer_places=torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=-1)
-        if texts
-        else torch.zeros((0, 0), dtype=torch.long),
-        cards=cards,
+        answer_places=_padded(texts, -1),
+        cards=_padded([[local[card] for card in row.cards] for row in rows], -1, _CARDS),
         pictures=distinct,
         conditions=conditions(rows, encoder, clusters),
         records=[row.record for row in rows],
@@ -170,10 +164,10 @@ def _counted(context: Context, name: str, encoder: PromptEncoder) -> list[tuple[
 
 
 def _padded(lists: Sequence[Sequence[int]], fill: int, width: int = 1) -> Tensor:
-    table = torch.full((len(lists), max(width, *(len(items) for items in lists))), fill)
-    for row, items in enumerate(lists):
-        table[row, : len(items)] = torch.tensor(list(items), dtype=torch.long)
-    return table
+    """Lists to a table (lists, longest), made in one go: a tensor for each list takes five times as long."""
+    width = max([width, *map(len, lists)])
+    table = [[*items, *[fill] * (width - len(items))] for items in lists]
+    return torch.tensor(table, dtype=torch.long).view(-1, width)
 
 
 class AACDataset(torch.utils.data.Dataset[Row]):
