@@ -200,3 +200,18 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
         assert bare[place]["text"] == model.encoder.decode(model.encoder.answer(three[place]))  # the gate did it
     assert sum(sources.values()) == 240
     assert min(sources.values()) >= 100, sources
+
+
+def test_a_second_try_that_repeats_a_sibling_is_not_taken(model, monkeypatch):
+    """Of two equal candidates the gate blames the later one: here the later one stands already."""
+    from train.models import generation
+
+    planted = _Planted(model.encoder, ["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."])
+    monkeypatch.setattr(generation, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
+    for keywords in (None, ["물"]):
+        planted.texts = [["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."]]
+        request = generation.Request([], [], Persona(), Context(), keywords)
+        shown = generation.interpret_parsed(model, [request])[0]
+        assert len({comparable(candidate["text"]) for candidate in shown}) == 3
+        assert shown[0]["source"] in ("fixed", "grammar", "keywords") and not shown[0]["passed"]

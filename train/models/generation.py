@@ -108,7 +108,7 @@ def interpret_parsed(
             n = i * STYLES + k
             trial = texts[i * STYLES : (i + 1) * STYLES]
             trial[k] = model.encoder.decode(decoded[n].tokens)
-            if not _reasons(parsed[i], trial)[k]:
+            if not _reasons(parsed[i], trial)[k] and _unlike_siblings(trial[k], trial, k):
                 texts[n], sources[n] = trial[k], "model, decoded again"
         failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
     for i, k in sorted(failed):
@@ -137,6 +137,11 @@ def _reasons(request: Request, three: Sequence[str]) -> list[list[str]]:
     return gate.check(three, request.keywords, request.context)
 
 
+def _unlike_siblings(sentence: str, three: Sequence[str], k: int) -> bool:
+    """Whether it may stand at place k: of two equal ones the gate blames the later, which may be shown already."""
+    return gate.comparable(sentence) not in {gate.comparable(text) for place, text in enumerate(three) if place != k}
+
+
 def _second_thought(candidate: Decoded) -> list[int]:
     """The candidate up to its least certain step, and the runner-up there: deterministic, and where it most matters."""
     if not candidate.leads:
@@ -147,19 +152,16 @@ def _second_thought(candidate: Decoded) -> list[int]:
 
 def _stand_in(request: Request, three: Sequence[str], k: int) -> tuple[str, str]:
     """What replaces a candidate that failed twice: the offline grammar, then the keywords, unlike its siblings."""
-    others = {text for place, text in enumerate(three) if place != k}
     words = request.keywords
     if words:
         from dataset.prepare.teachers.grammar import interpret
 
         written = interpret(list(words), request.persona, request.context)
         for sentence in (written[k], *written):
-            if sentence not in others:
+            if _unlike_siblings(sentence, three, k):
                 return sentence, "grammar"
         return f"{', '.join(words)}{'.' * (k + 1)}", "keywords"
-    if three[k] and three[k] not in others:
-        return three[k], "model"
-    return next(sentence for sentence in _WORDLESS if sentence not in others), "fixed"
+    return next(sentence for sentence in _WORDLESS if _unlike_siblings(sentence, three, k)), "fixed"
 
 
 def prompt_batch(
