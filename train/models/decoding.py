@@ -6,9 +6,9 @@ requests, N candidates being written, P prompt positions, T answer positions, D 
 
 from __future__ import annotations
 
-import copy
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Taking rows out of the cache copies it, which costs about a step: worth it once this share has ended.
 _LEAVE_AT = 0.25
+# Multiply-adds of a step's largest product above which a second thread gains (`benchmarks/generate_speed.py`).
+_WORTH_THREADS = 8e6
 
 
 @dataclass
@@ -36,29 +38,55 @@ class Decoded:
     seconds: list[int] = field(default_factory=list)
 
 
+class AnswerCache:
+    """Keys and values of N rows: those of their prompts, then room for answers, filled in place.
+
+    What the decoder asks of a cache, without a copy of everything at each step. `rows`: the request of each row.
+    """
+
+    def __init__(self, prompts: Any, rows: Tensor, room: int) -> None:
+        self.length = prompts.get_seq_length()
+        space = (0, 0, 0, room)
+        self.layers = [
+            tuple(functional.pad(part[rows], space) for part in (layer.keys, layer.values)) for layer in prompts.layers
+        ]
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def update(self, key: Tensor, value: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
+        """New positions (N, H, T, d) of a layer; all of them so far, (N, H, P + T, d)."""
+        stop = self.length + key.shape[2]
+        keys, values = self.layers[layer]
+        keys[:, :, self.length : stop], values[:, :, self.length : stop] = key, value
+        if layer == len(self.layers) - 1:
+            self.length = stop
+        return keys[:, :, :stop], values[:, :, :stop]
+
+    def keep(self, index: Tensor) -> None:
+        self.layers = [(keys[index], values[index]) for keys, values in self.layers]
+
+
 @dataclass
 class _Live:
     """The candidates being written, row by row."""
 
     numbers: list[int]
-    embeds: Tensor  # (N, P, D) the prompts
-    positions: Tensor  # (N, P)
-    visible: Tensor  # (N, P) bool, not padding
+    index: Tensor  # (N,) each row's request
+    lengths: list[int]  # of the prompts
+    starts: Tensor  # (N, 1) the same
+    seen: Tensor  # (N, 1, 1, P + room) bool: what is padding is not
     memory: Memory
-    cache: Any
-    said: Tensor  # (N, T, D) answer inputs read so far
-
-    @property
-    def lengths(self) -> Tensor:
-        return self.visible.sum(1)
+    cache: AnswerCache
+    said: list[Tensor] = field(default_factory=list)  # (N, 1, D) each: answer inputs read so far
 
     def keep(self, rows: list[int]) -> None:
         """Let all other rows go."""
-        index = torch.tensor(rows, device=self.embeds.device)
-        self.numbers = [self.numbers[row] for row in rows]
-        self.embeds, self.positions, self.visible = self.embeds[index], self.positions[index], self.visible[index]
-        self.memory, self.said = self.memory.rows(index), self.said[index]
-        self.cache.batch_select_indices(index)
+        index = torch.tensor(rows, device=self.starts.device)
+        self.numbers, self.lengths = [self.numbers[row] for row in rows], [self.lengths[row] for row in rows]
+        self.index, self.starts, self.seen = self.index[index], self.starts[index], self.seen[index]
+        self.memory, self.said = self.memory.rows(index), [inputs[index] for inputs in self.said]
+        self.cache.keep(index)
 
 
 class Prefilled:
@@ -71,7 +99,9 @@ class Prefilled:
         self.core = model.backbone.model
         self.embeds = model.embed(batch, features, sizes)
         self.memory = model.memory(batch)
-        self.cache = model.hidden_states(batch, self.embeds, use_cache=True).past_key_values
+        # Of the prompts nobody reads more than keys and values.
+        skip = self.embeds.shape[1]
+        self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
         self.scale = self.core.embed_tokens.weight.detach().float().std()
 
     def decode(
@@ -83,30 +113,35 @@ class Prefilled:
         neighbours change nothing. Ends when all have ended, or at `max_new_tokens`.
         """
         limit, stops = self.model.config["max_new_tokens"], self.model.encoder.stops
-        live, said = self._start(prefixes), {number: Decoded() for number in prefixes}
+        live, said = self._start(prefixes, limit), {number: Decoded() for number in prefixes}
         draws = {number: random.Random(f"{seed}|{number % STYLES}") for number in prefixes}
         styles = torch.tensor([number % STYLES for number in live.numbers], device=self.embeds.device)
         inputs = self.model.styles.opening(styles, self.scale).to(self.embeds.dtype)[:, None]
-        for step in range(limit):
-            logits = self.model.backbone.lm_head(self._step(live, inputs)).float()
-            top, best = functional.softmax(logits, dim=-1).topk(2)
-            chosen = best[:, 0].tolist() if not temperature else self._sampled(logits / temperature, live, draws)
-            for row, number in enumerate(live.numbers):
-                candidate, prefix = said[number], prefixes[number]
-                if candidate.tokens and candidate.tokens[-1] in stops:
-                    continue
-                forced = step < len(prefix)
-                chosen[row] = prefix[step] if forced else chosen[row]
-                candidate.tokens.append(chosen[row])
-                candidate.leads.append(1.0 if forced else float(top[row, 0] - top[row, 1]))
-                candidate.seconds.append(int(best[row, 1]))
-            going = [row for row, number in enumerate(live.numbers) if said[number].tokens[-1] not in stops]
-            if not going:
-                break
-            if len(going) <= (1 - _LEAVE_AT) * len(live.numbers):
-                live.keep(going)
-                chosen = [chosen[row] for row in going]
-            inputs = self.core.embed_tokens(torch.tensor(chosen, device=self.embeds.device))[:, None]
+        with self._threads(len(live.numbers)):
+            for step in range(limit):
+                logits = self.model.backbone.lm_head(self._step(live, inputs)).float()
+                top, best = functional.softmax(logits, dim=-1).topk(2)
+                firsts = best[:, 0].tolist() if not temperature else self._sampled(logits / temperature, live, draws)
+                going, chosen = [], []
+                lines = zip(live.numbers, firsts, (top[:, 0] - top[:, 1]).tolist(), best[:, 1].tolist(), strict=True)
+                for row, (number, token, lead, second) in enumerate(lines):
+                    candidate, prefix = said[number], prefixes[number]
+                    if candidate.tokens and candidate.tokens[-1] in stops:
+                        chosen.append(token)
+                        continue
+                    forced = step < len(prefix)
+                    chosen.append(prefix[step] if forced else token)
+                    candidate.tokens.append(chosen[row])
+                    candidate.leads.append(1.0 if forced else lead)
+                    candidate.seconds.append(second)
+                    if chosen[row] not in stops:
+                        going.append(row)
+                if not going:
+                    break
+                if len(going) <= (1 - _LEAVE_AT) * len(live.numbers):
+                    live.keep(going)
+                    chosen = [chosen[row] for row in going]
+                inputs = self.core.embed_tokens(torch.tensor(chosen, device=self.embeds.device))[:, None]
         return said
 
     def style_confidence(self, texts: Sequence[str]) -> Tensor:
@@ -120,57 +155,69 @@ class Prefilled:
             table[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long), True
         opening = self.model.styles.opening(torch.full((len(ids),), NO_STYLE, device=device), self.scale)
         words = self.core.embed_tokens(table.to(device))
-        live = self._start(range(len(ids)))
-        causal = torch.ones(width + 1, width + 1, dtype=torch.bool, device=device).tril()
-        seen = live.visible[:, None].expand(-1, width + 1, -1)
-        full = torch.cat([seen, causal.expand(len(ids), -1, -1)], dim=2)[:, None]
-        hidden = self._read(live, torch.cat([opening.to(words.dtype)[:, None], words], dim=1), full)
+        live = self._start(range(len(ids)), width + 1)
+        causal = torch.ones(width + 1, live.seen.shape[-1], dtype=torch.bool, device=device)
+        inputs = torch.cat([opening.to(words.dtype)[:, None], words], dim=1)
+        hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length))
         return functional.softmax(self.model.styles.logits(hidden[:, 1:], mask.to(device)).float(), dim=-1)
 
-    def _start(self, numbers: Iterable[int]) -> _Live:
-        """Rows for these candidates, each with its request's prompt and cache."""
+    def _start(self, numbers: Iterable[int], room: int) -> _Live:
+        """Rows for these candidates, each with its request's prompt, and room for so many answer positions."""
         numbers = list(numbers)
         index = torch.tensor([number // STYLES for number in numbers], device=self.embeds.device)
-        cache = copy.deepcopy(self.cache)
-        cache.batch_select_indices(index)
-        embeds, visible = self.embeds[index], self.batch.segments[index] == 0
-        return _Live(
-            numbers, embeds, self.batch.position_ids[index], visible, self.memory.rows(index), cache, embeds[:, :0]
-        )
+        visible = self.batch.segments[index] == 0
+        starts = visible.sum(1, keepdim=True)
+        seen = functional.pad(visible, (0, room), value=True)[:, None, None]
+        cache = AnswerCache(self.cache, index, room)
+        return _Live(numbers, index, starts[:, 0].tolist(), starts, seen, self.memory.rows(index), cache)
+
+    @contextmanager
+    def _threads(self, rows: int) -> Iterator[None]:
+        """One thread where a step's products are too small for two to gain what their meeting costs."""
+        before = torch.get_num_threads()
+        config = self.core.config
+        if self.embeds.device.type == "cpu" and rows * config.hidden_size * config.intermediate_size < _WORTH_THREADS:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _step(self, live: _Live, inputs: Tensor) -> Tensor:
         """One position further, (N, D), from inputs (N, 1, D)."""
-        done = live.said.shape[1]
-        if done and (live.lengths + done == self.core.config.original_max_position_embeddings).any():
+        done = len(live.said)
+        if done and any(n + done == self.core.config.original_max_position_embeddings for n in live.lengths):
             live.cache = self._recomputed(live)
-        seen = torch.cat([live.visible, live.visible.new_ones(len(inputs), done + 1)], dim=1)
-        hidden = self._read(live, inputs, seen[:, None, None])[:, -1]
-        live.said = torch.cat([live.said, inputs], dim=1)
+        hidden = self._read(live, inputs, live.seen[..., : live.cache.length + 1])[:, -1]
+        live.said.append(inputs)
         return hidden
 
     def _read(self, live: _Live, inputs: Tensor, mask: Tensor) -> Tensor:
         """The decoder on answer inputs (N, T, D) that follow what is in the cache."""
-        steps = torch.arange(live.said.shape[1], live.said.shape[1] + inputs.shape[1], device=inputs.device)
+        done = len(live.said)
         return self.core(
             inputs_embeds=inputs,
             attention_mask=mask,
-            position_ids=live.lengths[:, None] + steps,
+            position_ids=live.starts + torch.arange(done, done + inputs.shape[1], device=inputs.device),
             past_key_values=live.cache,
             use_cache=True,
             after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
         ).last_hidden_state
 
-    def _recomputed(self, live: _Live) -> Any:
+    def _recomputed(self, live: _Live) -> AnswerCache:
         """A row crosses to the long rotary factors: cached keys are rotated already, so all are made again."""
-        steps = torch.arange(live.said.shape[1], device=live.said.device)
-        answers = live.visible.new_ones(live.said.shape[:2]).long()
-        return self.core(
-            inputs_embeds=torch.cat([live.embeds, live.said], dim=1),
-            attention_mask=row_mask(torch.cat([live.visible.long() - 1, answers], dim=1)),
-            position_ids=torch.cat([live.positions, live.lengths[:, None] + steps], dim=1),
+        said, prompt = torch.cat(live.said, dim=1), self.embeds[live.index]
+        steps = torch.arange(said.shape[1], device=said.device)
+        segments = torch.cat([self.batch.segments[live.index], torch.ones_like(steps).expand(len(said), -1)], dim=1)
+        cache = self.core(
+            inputs_embeds=torch.cat([prompt, said], dim=1),
+            attention_mask=row_mask(segments),
+            position_ids=torch.cat([self.batch.position_ids[live.index], live.starts + steps], dim=1),
             use_cache=True,
             after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
         ).past_key_values
+        room = live.seen.shape[-1] - cache.get_seq_length()
+        return AnswerCache(cache, torch.arange(len(said), device=said.device), room)
 
     @staticmethod
     def _sampled(logits: Tensor, live: _Live, draws: Mapping[int, random.Random]) -> list[int]:

@@ -308,11 +308,12 @@ class Phi3VisionModel(Phi3Model):
                 position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
             else:
                 position_ids = torch.arange(cached, cached + length, device=inputs_embeds.device)[None]
-        # Without position ids: transformers would take a row whose positions restart for several packed ones.
         mask = self._ready_mask(attention_mask, inputs_embeds.dtype)
-        mask = create_causal_mask(
-            config=self.config, inputs_embeds=inputs_embeds, attention_mask=mask, past_key_values=past_key_values
-        )
+        if mask is None or mask.ndim == 2:
+            # Without position ids: transformers would take a row whose positions restart for several packed ones.
+            mask = create_causal_mask(
+                config=self.config, inputs_embeds=inputs_embeds, attention_mask=mask, past_key_values=past_key_values
+            )
         rotary = self.rotary_emb(inputs_embeds, position_ids)
         hidden = inputs_embeds
         states = [hidden]
