@@ -3,25 +3,22 @@
 python benchmarks/generate_speed.py --workspace DIR [--checkpoint FILE]
 
 Every way starts from decoded pictures (the tower is part of the time) and writes exactly `--tokens` tokens a candidate,
-so that none wins by stopping early. `model.generate` runs on the bare backbone, without the heads that ours pays for.
-With a checkpoint, a last row times the product itself: gate, retries, fallbacks and confidence included, at its own
-lengths. Latencies are processor seconds of a request; wall seconds stand beside them.
+so that none wins by stopping early. `model.generate` runs on the bare backbone in transformers' own layers, without the
+heads that ours pays for. With a checkpoint, more rows time the product itself, whole and by its parts: gate, second
+tries and confidence included, at its own lengths. Ratios are against the first row, in wall and in processor seconds.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.common import ROOT, alternate, arguments, report
+from benchmarks.common import ROOT, Clock, alternate, arguments, report
 from benchmarks.subject import Subject, data_arguments, load_data, plain_layers
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Ways:
@@ -44,42 +41,19 @@ class Ways:
         self.greedy = GenerationConfig(do_sample=False, **settings)
         self.sampled = GenerationConfig(do_sample=True, num_return_sequences=3, **settings)
 
-    def three(self) -> Any:
-        """Ours: one prefill a request, three styles decoded together."""
-        from train.models.generation import interpret_parsed, parse_request
-
-        parsed = [parse_request(self.model, request) for request in self.requests]
-        return interpret_parsed(self.model, parsed, gated=False, confidence=False)
-
-    def one(self, style: int = 0) -> Tensor:
-        """Ours, written out for one candidate of the first request: prefill, then one style from the cache."""
+    def write(self, styles: Sequence[int], count: int = 1) -> list[list[int]]:
+        """Ours: the tokens of these styles for the first `count` requests, from one prefill."""
         import torch
 
-        from train.data.dataset import Row, collate
-        from train.models.generation import encode_pictures
+        from train.models.conditioning import STYLES
+        from train.models.decoding import Prefilled
+        from train.models.generation import parse_request, prompt_batch
 
-        model, core = self.model, self.model.backbone.model
         with torch.inference_mode():
-            features, sizes = encode_pictures(model, self.requests[0]["images"])
-            row = Row(self.prompt, [], [], list(range(len(features))), self.persona, self.context)
-            batch = collate([row], model.encoder, model.picture_clusters(features).cpu()).to(model.device)
-            memory = model.memory(batch)
-            cache = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=True).past_key_values
-            scale = core.embed_tokens.weight.float().std()
-            opening = model.styles.opening(torch.tensor([style], device=model.device), scale)
-            inputs = opening.to(core.embed_tokens.weight.dtype)
-            said = []
-            for step in range(model.config["max_new_tokens"]):
-                hidden = core(
-                    inputs_embeds=inputs[:, None],
-                    position_ids=torch.tensor([[len(self.prompt) + step]], device=model.device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    after_layer=lambda layer, states: model.context.attend(layer, states, memory),
-                ).last_hidden_state[:, -1]
-                said.append(model.backbone.lm_head(hidden).argmax(-1))
-                inputs = core.embed_tokens(said[-1])
-            return torch.cat(said)
+            parsed = [parse_request(self.model, request) for request in self.requests[:count]]
+            session = Prefilled(self.model, *prompt_batch(self.model, parsed))
+            numbers = [i * STYLES + style for i in range(count) for style in styles]
+            return [candidate.tokens for candidate in session.decode({n: [] for n in numbers}).values()]
 
     def generate(self, settings: Any) -> Any:
         """transformers' `generate` on the backbone, from the same prompts and pictures."""
@@ -98,29 +72,55 @@ class Ways:
             )
 
 
-def measure(model: Any, requests: list[dict[str, Any]], tokens: int, rounds: int) -> list[dict[str, Any]]:
-    """A row for each way, for one request."""
-    ways = Ways(model, requests[:1], tokens)
-    many = Ways(model, requests, tokens)
-    names = {
-        "ours: three candidates, one prefill": ways.three,
-        "ours: one candidate": ways.one,
-        "ours: three calls": lambda: [ways.one(style) for style in range(3)],
-        "generate(num_return_sequences=3)": lambda: ways.generate(ways.sampled),
-        "three generate calls": lambda: [ways.generate(ways.greedy) for _ in range(3)],
-        f"ours: {len(requests)} requests together": many.three,
-    }
-    steps: dict[str, Callable[[], Any]] = dict(names)
-    clocks = alternate(steps, rounds)
-    base = next(iter(clocks.values()))
+def table(clocks: dict[str, Clock], rounds: int, shares: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    """Milliseconds of a request and how often the first row's, of each way."""
+    first = next(iter(clocks.values()))
     rows = []
     for name, clock in clocks.items():
-        share = rounds * (len(requests) if name.endswith("together") else 1)
-        ratio = f"{clock.cpu / share / (base.cpu / rounds):.2f}x"
-        rows.append(
-            {"way": name, "wall ms": 1e3 * clock.wall / share, "cpu ms": 1e3 * clock.cpu / share, "cost": ratio}
-        )
+        count = rounds * (shares or {}).get(name, 1)
+        wall, cpu = 1e3 * clock.wall / count, 1e3 * clock.cpu / count
+        ratios = {"wall": clock.wall / count / first.wall * rounds, "cpu": clock.cpu / count / first.cpu * rounds}
+        rows.append({"way": name, "wall ms": wall, "cpu ms": cpu} | {k: f"{v:.2f}x" for k, v in ratios.items()})
     return rows
+
+
+def measure(model: Any, requests: list[dict[str, Any]], tokens: int, rounds: int) -> list[dict[str, Any]]:
+    """A row for each way, for one request."""
+    ways = Ways(model, requests, tokens)
+    together = f"ours: {len(requests)} requests together, a request"
+    steps: dict[str, Callable[[], Any]] = {
+        "ours: three candidates, one prefill": lambda: ways.write((0, 1, 2)),
+        "ours: one candidate": lambda: ways.write((0,)),
+        "ours: three calls": lambda: [ways.write((style,)) for style in range(3)],
+        "generate(num_return_sequences=3)": lambda: ways.generate(ways.sampled),
+        "three generate calls": lambda: [ways.generate(ways.greedy) for _ in range(3)],
+        together: lambda: ways.write((0, 1, 2), len(requests)),
+    }
+    return table(alternate(steps, rounds), rounds, {together: len(requests)})
+
+
+def parts(model: Any, request: dict[str, Any], rounds: int) -> list[dict[str, Any]]:
+    """Where the time of `generate_interpretation` goes."""
+    import torch
+
+    from dataset.prepare import gate
+    from train.models.decoding import Prefilled
+    from train.models.generation import parse_request, prompt_batch
+
+    with torch.inference_mode():
+        parsed = parse_request(model, request)
+        inputs = prompt_batch(model, [parsed])
+        session = Prefilled(model, *inputs)
+        said = [model.encoder.decode(c.tokens) for c in session.decode({n: [] for n in range(3)}).values()]
+        steps: dict[str, Callable[[], Any]] = {
+            "generate_interpretation, whole": lambda: model.generate_interpretation(**request),
+            "its pictures through the tower": lambda: parse_request(model, request),
+            "its prefill": lambda: Prefilled(model, *prompt_batch(model, [parsed])),
+            "its steps": lambda: session.decode({n: [] for n in range(3)}),
+            "its confidence": lambda: session.style_confidence(said),
+            "its gate": lambda: gate.check(said, parsed.keywords, parsed.context),
+        }
+        return table(alternate(steps, rounds), rounds)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -157,9 +157,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.checkpoint:
         model.encoder.stops = stops
         model.config["max_new_tokens"] = 48
-        clock = alternate({"product": lambda: model.generate_interpretations(requests[:1])}, args.rounds)["product"]
-        each = {"wall ms": 1e3 * clock.wall / args.rounds, "cpu ms": 1e3 * clock.cpu / args.rounds}
-        rows.append({"way": "generate_interpretation, whole", **each})
+        rows += parts(model, requests[0], args.rounds)
     title = f"Answers to {args.cards} cards, {args.tokens} tokens a candidate, {origin}"
     report(rows, args.output, title)
     return 0

@@ -50,7 +50,10 @@ class AACMultimodalModel(nn.Module):
         # Not after the last layer, so that the decoder can work with what was read.
         places = tuple(sorted({max(0, depth * quarter // 4 - 1) for quarter in (1, 2, 3)}))
         self.persona = PersonaEmbedding(hidden, config["persona_tokens"])
-        self.context = ContextAttention(hidden, config["context_width"], places, pooled, config["cluster_weight"])
+        scratch = bool(config["backbone"])
+        self.context = ContextAttention(
+            hidden, config["context_width"], places, pooled, config["cluster_weight"], open_gates=scratch
+        )
         self.styles = InterpretationStyle(hidden)
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, config["persona_tokens"], config["voice"])

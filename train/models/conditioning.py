@@ -102,11 +102,20 @@ class ContextAttention(nn.Module):
     """Gated cross-attention from the decoder's hidden states to a small memory.
 
     The memory holds the context's tokens, the persona's fields and text, the clusters of the chosen cards and of the
-    person's preference (scaled by `cluster_weight`). Gates start at zero: a fresh module changes no logit
-    (as in Flamingo, Alayrac et al. 2022).
+    person's preference (scaled by `cluster_weight`). Over pretrained weights gates start at zero: a fresh module
+    changes no logit (as in Flamingo, Alayrac et al. 2022). Over a decoder that starts anew with it they start open:
+    shut, they would hold the memory back until the decoder has learned to do without.
     """
 
-    def __init__(self, hidden: int, width: int, layers: tuple[int, ...], pooled: int, cluster_weight: float) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        width: int,
+        layers: tuple[int, ...],
+        pooled: int,
+        cluster_weight: float,
+        open_gates: bool = False,
+    ) -> None:
         super().__init__()
         width = min(width, 512, hidden)
         self.layers = layers
@@ -121,7 +130,8 @@ class ContextAttention(nn.Module):
         self.cluster_kind = nn.Embedding(2, width)
         self.nothing = nn.Parameter(torch.randn(1, 1, width))  # an entry that is always there
         self.norm = nn.LayerNorm(width)
-        self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads) for i in layers})
+        gate = 1.0 if open_gates else 0.0
+        self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads, gate) for i in layers})
 
     def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> Memory:
         """All that a batch's hidden states may read."""
@@ -154,14 +164,14 @@ class ContextAttention(nn.Module):
 
 
 class _CrossAttention(nn.Module):
-    def __init__(self, hidden: int, width: int, heads: int) -> None:
+    def __init__(self, hidden: int, width: int, heads: int, gate: float) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(hidden)
         self.query = nn.Linear(hidden, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, hidden, bias=False)
-        self.gate = nn.Parameter(torch.zeros(1))  # not a scalar: FSDP shards none
+        self.gate = nn.Parameter(torch.full((1,), gate))  # not a scalar: FSDP shards none
 
     def read_keys(self, entries: Tensor) -> tuple[Tensor, Tensor]:
         """Entries (B, M, W) to their keys and values, each (B, heads, M, W / heads)."""

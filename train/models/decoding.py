@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # Taking rows out of the cache copies it, which costs about a step: worth it once this share has ended.
 _LEAVE_AT = 0.25
-# Multiply-adds of a step's largest product above which a second thread gains (`benchmarks/generate_speed.py`).
-_WORTH_THREADS = 8e6
+# Multiply-adds of a layer's products above which several threads gain more than their meetings cost.
+_WORTH_THREADS = 5e7
 
 
 @dataclass
@@ -36,6 +36,20 @@ class Decoded:
     tokens: list[int] = field(default_factory=list)
     leads: list[float] = field(default_factory=list)
     seconds: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def _threads(config: Any, positions: Tensor) -> Iterator[None]:
+    """One thread where the products of so many positions are too small to be shared: threads that meet every few
+    microseconds gain nothing on a quiet machine, and lose forty times as much on a busy one."""
+    before = torch.get_num_threads()
+    work = positions.numel() * config.hidden_size * (4 * config.hidden_size + 3 * config.intermediate_size)
+    if positions.device.type == "cpu" and work < _WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class AnswerCache:
@@ -97,11 +111,11 @@ class Prefilled:
     ) -> None:
         self.model, self.batch = model, batch
         self.core = model.backbone.model
-        self.embeds = model.embed(batch, features, sizes)
-        self.memory = model.memory(batch)
-        # Of the prompts nobody reads more than keys and values.
-        skip = self.embeds.shape[1]
-        self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
+        skip = batch.input_ids.shape[1]  # of the prompts nobody reads more than keys and values
+        with _threads(self.core.config, batch.input_ids):
+            self.embeds = model.embed(batch, features, sizes)
+            self.memory = model.memory(batch)
+            self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
         self.scale = self.core.embed_tokens.weight.detach().float().std()
 
     def decode(
@@ -117,7 +131,7 @@ class Prefilled:
         draws = {number: random.Random(f"{seed}|{number % STYLES}") for number in prefixes}
         styles = torch.tensor([number % STYLES for number in live.numbers], device=self.embeds.device)
         inputs = self.model.styles.opening(styles, self.scale).to(self.embeds.dtype)[:, None]
-        with self._threads(len(live.numbers)):
+        with _threads(self.core.config, styles):
             for step in range(limit):
                 logits = self.model.backbone.lm_head(self._step(live, inputs)).float()
                 top, best = functional.softmax(logits, dim=-1).topk(2)
@@ -158,7 +172,8 @@ class Prefilled:
         live = self._start(range(len(ids)), width + 1)
         causal = torch.ones(width + 1, live.seen.shape[-1], dtype=torch.bool, device=device)
         inputs = torch.cat([opening.to(words.dtype)[:, None], words], dim=1)
-        hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length))
+        with _threads(self.core.config, table):
+            hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length))
         return functional.softmax(self.model.styles.logits(hidden[:, 1:], mask.to(device)).float(), dim=-1)
 
     def _start(self, numbers: Iterable[int], room: int) -> _Live:
@@ -170,18 +185,6 @@ class Prefilled:
         seen = functional.pad(visible, (0, room), value=True)[:, None, None]
         cache = AnswerCache(self.cache, index, room)
         return _Live(numbers, index, starts[:, 0].tolist(), starts, seen, self.memory.rows(index), cache)
-
-    @contextmanager
-    def _threads(self, rows: int) -> Iterator[None]:
-        """One thread where a step's products are too small for two to gain what their meeting costs."""
-        before = torch.get_num_threads()
-        config = self.core.config
-        if self.embeds.device.type == "cpu" and rows * config.hidden_size * config.intermediate_size < _WORTH_THREADS:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
     def _step(self, live: _Live, inputs: Tensor) -> Tensor:
         """One position further, (N, D), from inputs (N, 1, D)."""
