@@ -7,9 +7,9 @@ after another (about ten minutes each on two cores), and is skipped where its me
 and writes DIR/heads/heads.json.
 
 What persona or context is worth to a variant: its register_accuracy less that of the same model told nobody and nothing
-(`no_persona`, `no_context`, `neither`). `recovered` is that worth as a share of what it is worth to `text_only`, where
-the prompt's text is the only way: `heads_only` must win back what the text gave, `persona_by_heads` and
-`context_by_heads` the one whose text they lack.
+(`no_persona`, `no_context`, both). Beside it the share of what text gives that the variant reaches: over the score of
+`text_only` without being told, where the prompt's text is the only way. `heads_only` has neither text,
+`persona_by_heads` and `context_by_heads` lack the one they are named after.
 """
 
 from __future__ import annotations
@@ -66,6 +66,13 @@ def worth(scores: dict[str, Any]) -> dict[str, float]:
     return {what: told - scores["ablations"][name]["register_accuracy"] for what, name in TOLD_LESS.items()}
 
 
+def recovered(scores: dict[str, Any], text: dict[str, Any]) -> dict[str, float]:
+    """The share of what text gives that a variant reaches, both over `text` told less."""
+    told = text["register_accuracy"]
+    floors = {what: text["ablations"][name]["register_accuracy"] for what, name in TOLD_LESS.items()}
+    return {what: (scores["register_accuracy"] - floor) / (told - floor) for what, floor in floors.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, required=True)
@@ -81,12 +88,16 @@ def main() -> None:
     for name, scores in found.items():
         print(f"{name:24}" + "".join(f"{scores[key]:>19.3f}" for key in COLUMNS))
     gains = {name: worth(scores) for name, scores in found.items()}
-    text = gains.get("text_only", {})
-    print("\nworth in register_accuracy, and as a share of what it is worth to text_only")
+    text = found.get("text_only")
+    reached = {name: recovered(scores, text) for name, scores in found.items()} if text else {}
+    print("\nworth in register_accuracy (and the share reached of what text gives)")
     for name, gain in gains.items():
-        shares = {what: f" ({value / text[what]:.2f})" if text else "" for what, value in gain.items()}
+        shares = {what: f" ({reached[name][what]:.2f})" if reached else "" for what in gain}
         print(f"{name:24}" + "".join(f"  {what} {value:+.3f}{shares[what]}" for what, value in gain.items()))
-    kept = {name: {key: scores[key] for key in COLUMNS} | {"worth": gains[name]} for name, scores in found.items()}
+    kept = {
+        name: {key: scores[key] for key in COLUMNS} | {"worth": gains[name], "recovered": reached.get(name)}
+        for name, scores in found.items()
+    }
     table = {"machine": machine, "rows": args.rows, "variants": kept}
     (folder / "heads.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
