@@ -219,7 +219,7 @@ def answer_rows(staged: Stage, cards: int, tokens: int, rounds: int) -> list[dic
     request = {"images": [Image.fromarray(picture) for picture in noise], "persona_info": {}, "context_info": "집에서"}
     ways = Ways(staged.model, [{**request, "keywords": None}], tokens)
     named = {
-        "three candidates, one prefill": ways.three,
+        "three candidates, one prefill": lambda: ways.write((0, 1, 2)),
         "one candidate": ways.one,
         "three calls": lambda: [ways.one(style) for style in range(3)],
         "generate(num_return_sequences=3)": lambda: ways.generate(ways.sampled),
