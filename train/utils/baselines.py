@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from dataset.prepare.records import INTERPRETATIONS, Context, Persona, Sample
@@ -33,16 +33,18 @@ def nearest(samples: Sequence[Sample], learned: Sequence[Sample]) -> list[list[s
         for card in set(row.cards):
             holders[card].append(place)
     traits = [_traits(row) for row in learned]
-    cards = [frozenset(row.cards) for row in learned]
+    sizes = [len(set(row.cards)) for row in learned]
     answers = []
     for sample in samples:
-        own, mine = frozenset(sample.cards), _traits(sample)
-        near = {place for card in own for place in holders[card]} or range(len(learned))
+        own, mine = set(sample.cards), _traits(sample)
+        common = Counter(place for card in own for place in holders[card])
+        shared = {place: count / (len(own) + sizes[place] - count) for place, count in common.items()}
+        most = max(shared.values(), default=0.0)
+        near = [place for place, share in shared.items() if share == most] or range(len(learned))
 
-        def likeness(place: int, own: frozenset[str] = own, mine: tuple[str, ...] = mine) -> tuple[float, int, int]:
-            shared = len(own & cards[place]) / len(own | cards[place])
+        def likeness(place: int, mine: tuple[str, ...] = mine) -> tuple[int, int]:
             alike = sum(a == b and a != "" for a, b in zip(mine, traits[place], strict=True))
-            return shared, alike, -learned[place].id
+            return alike, -learned[place].id
 
         answers.append(list(learned[max(near, key=likeness)].output))
     return answers

@@ -105,9 +105,11 @@ def thumbnail(card: Path) -> Image | None:
 
 def data_uri(card: Path) -> str:
     """The thumbnail as a data URI; empty where there is no picture."""
+    from PIL.Image import Quantize
+
     picture = thumbnail(card)
     if picture is None:
         return ""
     file = io.BytesIO()
-    picture.quantize(64).save(file, "PNG", optimize=True)
+    picture.quantize(64, method=Quantize.FASTOCTREE).save(file, "PNG")  # half the time of the default, smaller files
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
