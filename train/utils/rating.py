@@ -122,10 +122,13 @@ def _table(rows: Sequence[tuple[Sample, dict[str, float]]]) -> Table:
 
 
 def agreement(raters: Sequence[dict[tuple[str, str], Judgement]]) -> dict[str, Any]:
-    """For each question over all pairs of raters: sentences judged by both, share of equal answers, Cohen's kappa.
+    """For each question: sentences judged by two raters, their share of equal answers, and agreement beyond chance.
 
-    Kappa (Cohen 1960) is the agreement beyond chance; None where chance alone would agree always.
+    `kappa` (Cohen 1960) is over all pairs of raters; `alpha` (Krippendorff, as nltk computes it) over all raters at
+    once, each judging what they did. None where chance alone would agree always.
     """
+    from nltk.metrics.agreement import AnnotationTask
+
     found = {}
     for question in ("meaning", *TICKS):
         pairs = [
@@ -139,7 +142,14 @@ def agreement(raters: Sequence[dict[tuple[str, str], Judgement]]) -> dict[str, A
         values = {value for pair in pairs for value in pair}
         chance = sum(np.mean([a == v for a, _ in pairs]) * np.mean([b == v for _, b in pairs]) for v in values)
         kappa = float((equal - chance) / (1 - chance)) if chance < 1 else None
-        found[question] = {"sentences": len(pairs), "equal": equal, "kappa": kappa}
+        told = [
+            (str(rater), key, judged[key][question])
+            for rater, judged in enumerate(raters)
+            for key in judged
+            if sum(key in other for other in raters) > 1  # one judgement alone agrees with nobody
+        ]
+        alpha = float(AnnotationTask(told).alpha()) if len(values) > 1 else None
+        found[question] = {"sentences": len(pairs), "equal": equal, "kappa": kappa, "alpha": alpha}
     return found
 
 
@@ -149,5 +159,8 @@ def show(result: dict[str, Any], names: Sequence[str]) -> None:
     print(f"; {result['left_out']} rows not rated whole are left out" if result["left_out"] else "")
     show_differences(result["differences"])
     for question, told in result.get("agreement", {}).items():
-        kappa = "–" if told["kappa"] is None else f"{told['kappa']:.2f}"
-        print(f"agreement on {question}: {told['equal']:.2f} of {told['sentences']} sentences, kappa {kappa}")
+        kappa, alpha = ("–" if told[key] is None else f"{told[key]:.2f}" for key in ("kappa", "alpha"))
+        print(
+            f"agreement on {question}: {told['equal']:.2f} of {told['sentences']} sentences, "
+            f"kappa {kappa}, alpha {alpha}"
+        )
