@@ -9,6 +9,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from dataset.prepare.korean import tokens
 from dataset.prepare.records import Context, Persona, Sample, UserError
+from train.utils import text_metrics
 from train.utils.aac_metrics import context_relevance
 from train.utils.metrics import Prediction, references_report, score
 
@@ -75,6 +76,10 @@ def test_bleu_and_chrf_match_sacrebleu():
     bleu = BLEU(tokenize="none", force=True).corpus_score(spaced[0], spaced[1:]).score
     assert 0 < bleu < 90
     assert result["bleu4"] == pytest.approx(bleu)
+    for key, tokenizer in (("bleu4_syllable", "char"), ("bleu4_whitespace", "none")):
+        expected = BLEU(tokenize=tokenizer, force=True).corpus_score(said, references).score
+        assert result[key] == pytest.approx(expected) and result[key] != pytest.approx(bleu)
+        assert f"tok:{tokenizer}|" in result["signatures"][key]
     assert result["chrf"] == pytest.approx(CHRF().corpus_score(said, references).score)
 
 
@@ -83,6 +88,25 @@ def test_bleu_by_hand():
     # 빵 을 마시 고 싶 어요 against 물 을 마시 고 싶 어요: 5/6 of the 1-grams, 4/5, 3/4, 2/3, equal length.
     expected = 100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25
     assert score([Prediction(sample, ["빵을 마시고 싶어요."])], bootstrap=0)["bleu4"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "reference", "morphemes", "syllables", "words"),
+    [
+        # The figures that were measured for the definition, with the same tools.
+        ("나 학교 가고 싶어요", "나는 학교에 가고 싶어요", 40, 48, 32),
+        ("물을 마시고 싶어요", "우유를 마시고 싶어요", 51, 60, 55),
+        ("물을마시고싶어요", "물을 마시고 싶어요", 100, 100, 0),  # spacing only: what white space punishes
+    ],
+)
+def test_three_bleus_of_one_pair(said, reference, morphemes, syllables, words):
+    scorers = [BLEU(tokenize="none", force=True, effective_order=True) for _ in range(3)]
+    cuts = [lambda text: " ".join(tokens(text)), lambda text: " ".join(text.replace(" ", "")), lambda text: text]
+    got = [s.sentence_score(cut(said), [cut(reference)]).score for s, cut in zip(scorers, cuts, strict=True)]
+    assert [round(value) for value in got] == [morphemes, syllables, words]
+    assert tuple(text_metrics.BLEUS) == ("bleu4", "bleu4_syllable", "bleu4_whitespace")
+    for cut, own in zip(cuts, text_metrics.BLEUS.values(), strict=True):
+        assert own(said) == cut(said)
 
 
 def test_rouge_reads_korean():

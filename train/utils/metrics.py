@@ -93,7 +93,7 @@ def measure(
     firsts = [p.three[0] for p in predictions]
     references = [p.sample.output for p in predictions]
     counts = {
-        "bleu4": text_metrics.bleu_counts(firsts, references),
+        **{key: text_metrics.bleu_counts(firsts, references, key) for key in text_metrics.BLEUS},
         "chrf": text_metrics.chrf_counts(firsts, references),
         "register_macro": np.array([aac_metrics.level_recalls(p.three, p.sample.output) for p in predictions]),
     }

@@ -35,7 +35,7 @@ def _macro_recall(counts: np.ndarray) -> np.ndarray:
 
 # What summed counts [..., m] of a metric say; every other metric is a mean of rows, kept as (sum, rows that count).
 _VALUES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "bleu4": text_metrics.bleu,
+    **dict.fromkeys(text_metrics.BLEUS, text_metrics.bleu),
     "chrf": text_metrics.chrf,
     "register_macro": _macro_recall,
 }
@@ -150,6 +150,13 @@ class Table:
             raise UserError(f"{path}: not found; evaluate.py writes it beside metrics.json") from None
         except (ValueError, KeyError, IndexError, TypeError):
             raise UserError(f"{path}: not the row counts that evaluate.py writes; run the evaluation again") from None
+
+
+def beside(whole: Table, table: Table) -> dict[str, Any]:
+    """A table's numbers, and by how much `whole` exceeds them, paired, with intervals: an entry of metrics.json."""
+    gaps = whole.minus(table)
+    spans = {key: [gap.low, gap.high] for key, gap in gaps.items() if gap.low == gap.low}
+    return table.values() | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
 
 
 def _value(key: str, counts: np.ndarray) -> np.ndarray:
