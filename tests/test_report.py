@@ -113,6 +113,15 @@ def test_table_of_scores(page):
     assert cells[cells.index("사람 정보 없음") + 1 :][:2] == ["40.0", "0.500"]
 
 
+def test_who_wrote_the_references_stands_in_the_table():
+    lines = {"references": {"bleu4": 50.4}, "candidates": {"bleu4": 48.6}}
+    found = {"written_by": {"grammar": 588, "person": 12}, **lines, "person": lines}
+    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td>", report.score_table({**SCORES, "leave_one_out": found}))
+    assert ("참고 문장끼리 (오프라인 교사 588건, 사람 12건)", "50.4") in rows
+    assert ("사람이 고친 참고 문장끼리", "50.4") in rows
+    assert ("그 자리에 넣은 후보 문장 (사람이 고친 행)", "48.6") in rows
+
+
 def test_page_without_scores_or_pictures(items, tmp_path):
     items[0]["cards"][1].unlink()
     items[1]["cards"][0].write_bytes(b"not a picture")

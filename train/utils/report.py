@@ -34,6 +34,9 @@ _SYSTEM_FONTS = (
 )
 METRIC_NAMES = {
     "bleu4": "BLEU-4",
+    "bleu4_syllable": "BLEU-4(음절)",
+    "bleu4_whitespace": "BLEU-4(띄어쓰기)",
+    "chrf": "chrF",
     "rougeL": "ROUGE-L",
     "set_score": "세 문장 ROUGE-L",
     "distinct3": "서로 다른 세 문장",
@@ -76,6 +79,7 @@ _ROW_NAMES = {
     "heads_only": "프롬프트에 사람·상황 없음",
     "text_only": "프롬프트의 사람·상황만",
 }
+_WRITERS = {"grammar": "오프라인 교사", "openai": "원격 교사", "person": "사람", "unknown": "쓴 이 모름"}
 # What the page of a demo shows; a report shows all.
 _SHORT = (
     *("bleu4", "rougeL", "set_score", "distinct3", "card_coverage", "polarity", "addition", "illocution"),
@@ -136,6 +140,7 @@ def score_table(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> 
         return ""
     head = "".join(f"<th>{escape(metric_name(key))}</th>" for key in keys)
     rows = {"모두": scores, "카드 2–4장": scores.get("multi") or {}}
+    rows |= _leave_one_out(scores.get("leave_one_out", {}))
     for kind in ("baselines", "inputs", "ablations"):
         rows |= {_ROW_NAMES.get(name, name): values for name, values in scores.get(kind, {}).items()}
     body = ""
@@ -149,10 +154,23 @@ def score_table(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> 
     )
 
 
+def _leave_one_out(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Lines that say how far the references agree with each other, and who wrote them."""
+    written = ", ".join(f"{_WRITERS.get(who, who)} {count:,}건" for who, count in found.get("written_by", {}).items())
+    rows = {}
+    for label, place, pair in (
+        (f"참고 문장끼리 ({written})", "그 자리에 넣은 후보 문장", found),
+        ("사람이 고친 참고 문장끼리", "그 자리에 넣은 후보 문장 (사람이 고친 행)", found.get("person")),
+    ):
+        if pair:
+            rows |= {label: pair["references"], place: pair["candidates"]}
+    return rows
+
+
 def _cell(values: dict[str, Any], key: str) -> str:
     if key not in values:
         return "–"
-    digits = 1 if key == "bleu4" else 3
+    digits = 1 if key.startswith(("bleu4", "chrf")) else 3
     low_high = values.get("intervals", {}).get(key)
     span = f"<small>{low_high[0]:.{digits}f}–{low_high[1]:.{digits}f}</small>" if low_high else ""
     return f"{values[key]:.{digits}f}{span}"

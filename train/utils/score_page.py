@@ -50,6 +50,7 @@ th:first-child{position:sticky;left:0;background:var(--sheet)}
 .charts{grid-template-columns:repeat(3,1fr);gap:.4rem}.charts div{padding:.4rem .5rem}.charts svg{height:2rem}
 .charts b{display:block;font-size:.75rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .charts p span:not(:nth-child(2)){display:none}th,td{padding:.4rem .5rem}
+th:first-child{white-space:normal;min-width:7rem}
 body{padding:1rem .7rem 2rem}figure{width:min(5.5rem,19vw)}.bar label{flex:1 1 40%}}
 """
 _SCRIPT = """
