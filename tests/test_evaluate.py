@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -70,6 +72,9 @@ def test_metrics_hold_every_table(evaluated: Path) -> None:
     assert scores["inputs"].keys() == {"pictures_only", "keywords_only", "pictures_and_keywords"}
     names = {"keywords", "grammar_cards_only", "nearest_neighbour", "model_without_persona_and_context"}
     assert scores["baselines"].keys() == names
+    assert {"references", "candidates", "written_by"} == scores["leave_one_out"].keys()
+    assert {"bleu4_syllable", "bleu4_whitespace", "leave_one_out"} <= scores["signatures"].keys()
+    assert {"bleu4_syllable", "bleu4_whitespace", "decoded_again", "not_from_model"} <= scores["intervals"].keys()
     for entry in scores["ablations"].values():
         assert entry["gaps"]["rougeL"] == pytest.approx(scores["rougeL"] - entry["rougeL"])
         low, high = entry["gap_intervals"]["rougeL"]
@@ -217,14 +222,16 @@ def test_perfect_predictions_score_perfectly(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (['{"id": 999, "interpretations": ["가요."]}'], ["id 999", "no row"]),
-        (['{"id": 1, "interpretations": ["가요."]}'], ["id 2", "missing"]),
-        (['{"id": 1, "interpretations": ["가요."]}'] * 2, ["line 2", "twice"]),
+        (['{"id": 999, "interpretations": ["가", "나", "다"]}'], ["id 999", "no row", "--data"]),
+        (['{"id": 1, "interpretations": ["가", "나", "다"]}'], ["id 2", "missing", "--split"]),
+        (['{"id": 1, "interpretations": ["가", "나", "다"]}'] * 2, ["line 2", "id 1", "twice"]),
         (['{"id": "1", "interpretations": ["가요."]}'], ["line 1", "'id'"]),
         (['{"id": 1, "interpretations": "가요."}'], ["line 1", "'interpretations'", "3 sentences"]),
-        (['{"id": 1, "interpretations": ["가", "나", "다", "라"]}'], ["at most 3"]),
-        (['{"id": 1, "interpretations": [1]}'], ["line 1", "'interpretations'"]),
-        (['["가요."]'], ["line 1", "'id'"]),
+        (['{"id": 1, "interpretations": ["가", "나", "다", "라"]}'], ["id 1", "3 sentences"]),
+        (['{"id": 1, "interpretations": ["가", "나"]}'], ["id 1", "'interpretations'", "3 sentences", "empty"]),
+        (['{"id": 1, "interpretations": ["가", "나", 1]}'], ["line 1", "'interpretations'"]),
+        (['{"id": 1, "sentences": ["가", "나", "다"]}'], ["line 1", "'interpretations'"]),
+        (['["가요."]'], ["line 1", "not a list"]),
         (["not json"], ["line 1", "not JSON"]),
         ([], ["id 1", "missing"]),
     ],
@@ -247,6 +254,43 @@ def test_rows_of_other_splits_may_stand_in_the_file(workspace: Path, caplog) -> 
     assert f"{len(samples) - len(test)} lines of rows that are not scored" in caplog.text
 
 
+def test_decomposed_hangul_is_the_same_hangul(workspace: Path) -> None:
+    """macOS writes NFD: the same sentences, other bytes, equal scores."""
+    composed = Path(predict(workspace, "a.jsonl", lambda texts, sample: [f"{texts[0]} 네.", *texts[1:]]))
+    lines = [json.loads(line) for line in composed.read_text(encoding="utf-8").splitlines()]
+    apart = [{**line, "interpretations": [normalize("NFD", t) for t in line["interpretations"]]} for line in lines]
+    path = workspace / "b.jsonl"
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in apart), encoding="utf-8")
+    assert path.stat().st_size > 1.5 * composed.stat().st_size
+    for name in "ab":
+        assert run(workspace, "--predictions", str(workspace / f"{name}.jsonl"), *LEXICAL, output=name) == 0
+    first, second = (read_json(workspace / name / "metrics.json") for name in "ab")
+    assert first["bleu4"] < 100
+    assert first == second
+
+
+def test_ctrl_c_is_one_line_and_130(workspace: Path) -> None:
+    data = workspace / "dataset/processed/dataset_completed.json"
+    rows = read_json(data)
+    write_json(data, [{**row, "id": n * 100 + row["id"]} for n in range(50) for row in rows])  # seconds of work
+    line = [
+        str(ROOT / "train/evaluate.py"),
+        "--workspace",
+        str(workspace),
+        "--predictions",
+        predict(workspace, "a.jsonl"),
+    ]
+    running = subprocess.Popen([sys.executable, *line, "--split", "all"], stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    first = running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    rest = running.stderr.read()
+    assert running.wait(timeout=60) == 130
+    assert "rows (all)" in first and "Traceback" not in rest
+    assert rest.splitlines()[-1] == "stopped: no scores were written"
+    assert not (workspace / "train/logs/evaluation/metrics.json").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -254,10 +298,18 @@ def test_rows_of_other_splits_may_stand_in_the_file(workspace: Path, caplog) -> 
         (["--checkpoint", "none.pt"], ["none.pt"]),
         (["--data", "none.json"], ["none.json"]),
         (["--compare", "none.json", "none.json"], ["none.json"]),
-        (["--similarity-model", "none/at-all", "--predictions", "none.jsonl"], ["none/at-all"]),
+        (["--similarity-model", "none/at-all", "--predictions", "a.jsonl"], ["none/at-all"]),
+        (["--predictions", "a.jsonl", "--output", "a.jsonl"], ["--output", "a.jsonl", "choose another"]),
+        (["--predictions", "."], ["Is a directory"]),
+        ([], ["best_model.pt", "train one first"]),
+        (["--data", "a.jsonl"], ["a.jsonl", "JSON"]),
+        (["--data", "tiny.json"], ["tiny.json", "list of rows"]),
+        (["--ablate", "persona"], ["'persona'", "no_persona"]),
     ],
 )
-def test_mistakes_exit_2(workspace: Path, capsys, more: list[str], words: list[str]) -> None:
+def test_mistakes_exit_2(workspace: Path, capsys, monkeypatch, more: list[str], words: list[str]) -> None:
+    predict(workspace, "a.jsonl")
+    monkeypatch.chdir(workspace)
     assert run(workspace, *more) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and all(word in error for word in words), error
@@ -270,6 +322,8 @@ def test_mistakes_exit_2(workspace: Path, capsys, more: list[str], words: list[s
         ["--predictions", "a", "--ablate"],
         ["--limit", "0"],
         ["--predictions", "a", "--rate", "a", "b"],
+        ["--predictions", "a", "--with-keywords"],
+        ["--compare", "a", "b", "--limit", "3"],
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(line: list[str]) -> None:
@@ -345,9 +399,12 @@ def test_ratings_come_back_to_the_systems(workspace: Path) -> None:
     assert (reversed_["first"], reversed_["second"]) == (0, pytest.approx(1 / 3))
     assert reversed_["low"] == reversed_["high"] == pytest.approx(-1 / 3)
     assert found["differences"]["would_offer"]["first"] == pytest.approx(1 / 2)
-    assert found["agreement"]["meaning"] == {"sentences": len(rows), "equal": 1, "kappa": 1}
+    assert found["agreement"]["meaning"] == {"sentences": len(rows), "equal": 1, "kappa": 1, "alpha": 1}
     assert found["agreement"]["would_offer"]["equal"] == pytest.approx(1 / 4)
     assert found["agreement"]["would_offer"]["kappa"] == pytest.approx(0)
+    # By hand: 2N answers, 3N/4 of them yes; disagreeing pairs 3/4, expected 2 * 3/8 * 5/8 * 2N / (2N - 1).
+    expected = 2 * 3 / 8 * 5 / 8 * 2 * len(rows) / (2 * len(rows) - 1)
+    assert found["agreement"]["would_offer"]["alpha"] == pytest.approx(1 - 3 / 4 / expected)
 
 
 def test_unfinished_and_foreign_sheets(workspace: Path, capsys) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,10 @@ from dataset.prepare.records import SPLITS, UserError, load_samples, write_json 
 from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.generation import Request
     from train.utils.table import Table
 
 log = logging.getLogger("aac")
@@ -70,8 +74,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--dry-run and --send-personas go with --teacher")
     if args.teacher and (args.compare or args.rate):
         parser.error("--teacher goes with --checkpoint or --predictions; compare or rate its teacher.jsonl afterwards")
-    if args.ablate is not None and (args.predictions or args.compare or args.rate):
-        parser.error("--ablate needs a model, so it goes with --checkpoint")
+    if (args.ablate is not None or args.with_keywords) and (args.predictions or args.compare or args.rate):
+        parser.error("--ablate and --with-keywords need a model, so they go with --checkpoint")
+    unread = ("data", "images", "limit", "config", "similarity_model")
+    if args.compare and (given := [name for name in unread if getattr(args, name) is not None]):
+        parser.error(f"--compare reads finished evaluations, so --{given[0].replace('_', '-')} would change nothing")
     return args
 
 
@@ -103,6 +110,18 @@ class Rows:
         self.learned = [sample for sample in every if sample.split == "train"]
         log.info("%s: %d rows (%s)", self.data, len(chosen), args.split)
 
+    def make_output(self) -> None:
+        """The folder of the results, before any work is done for them.
+
+        Raises:
+            UserError: nothing can be written there.
+        """
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.output).close()
+        except OSError as error:
+            raise UserError(f"--output {self.output}: cannot be written ({error.strerror}); choose another") from None
+
 
 class Scorer:
     """Candidates to counts, with everything that is fitted or loaded once."""
@@ -115,10 +134,16 @@ class Scorer:
         if len(learned) > HABIT_ROWS:
             log.info("What is usual is read from %d of the %d training rows", HABIT_ROWS, len(learned))
             learned = random.Random(0).sample(learned, HABIT_ROWS)
-        self.habits = aac_metrics.Habits(learned) if learned else None
+        if not learned:
+            log.warning(
+                "%s: no training rows, so complexity, vocabulary, persona_consistency and the nearest neighbour are "
+                "left out, and the lexical similarity learns from the scored rows",
+                rows.data,
+            )
         texts = [text for sample in learned or rows.samples for text in sample.output]
         model = similarity_model or rows.config["similarity_model"]
         self.similarity = similarity.choose(model, similarity_model is not None, texts)
+        self.habits = aac_metrics.Habits(learned) if learned else None
 
     def table(self, threes: Sequence[Sequence[str]]) -> Table:
         from train.utils import metrics
@@ -130,34 +155,43 @@ class Scorer:
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
-    from train.utils import comparison, metrics, score_page
+    from train.utils import ablations, comparison, leave_one_out, metrics, score_page
     from train.utils.baselines import baselines
     from train.utils.candidates import read_predictions, write_predictions
+    from train.utils.table import beside
 
     rows = Rows(args)
-    others = baselines(rows.samples, rows.learned)
-    if args.teacher:
-        from train.utils.teacher_row import teacher_candidates
-
-        voice = rows.config["voice"]
-        told = teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
-        if args.dry_run:
-            return {}
-        write_predictions(rows.output / "teacher.jsonl", rows.samples, told)
-        others["teacher"] = told
+    if args.dry_run:
+        ask_teacher(args, rows)
+        return {}
+    # What a user can get wrong comes first, then what costs time or money.
+    ablations.check_names(args.ablate or ())
+    said = read_predictions(Path(args.predictions), rows.samples, rows.known) if args.predictions else None
+    loaded = load(args, rows) if said is None else None
+    told = ask_teacher(args, rows) if args.teacher else None
+    rows.make_output()
     scorer = Scorer(rows, args.similarity_model)
-    more: dict[str, Any] = {}
-    if args.predictions:
-        threes = read_predictions(Path(args.predictions), rows.samples, rows.known)
-        table, notes = scorer.table(threes), [[] for _ in threes]
+    others = baselines(rows.samples, rows.learned)
+    if told is not None:
+        others["teacher"] = told
+        write_predictions(rows.output / "teacher.jsonl", rows.samples, told)
+    if loaded:
+        threes, table, notes, result = score_model(args, rows, scorer, *loaded)
     else:
-        threes, table, notes, more = score_model(args, rows, scorer)
+        threes, notes, result = said or [], [[] for _ in rows.samples], {}
+        table = scorer.table(threes)
     predictions = [metrics.Prediction(s, list(t)) for s, t in zip(rows.samples, threes, strict=True)]
-    result = metrics.summary(table, predictions, similarity=scorer.similarity)
-    result |= {"rows": len(rows.samples), **more}
-    result["baselines"] = {name: beside(table, scorer.table(told)) for name, told in others.items()}
-    if bare := result.get("ablations", {}).get("no_persona_no_context"):
-        result["baselines"]["model_without_persona_and_context"] = bare
+    result = metrics.summary(table, predictions, similarity=scorer.similarity) | {"rows": len(rows.samples)} | result
+    if "intervals" not in result:
+        log.warning("no intervals: all rows are one person's, and intervals draw persons")
+    if "context_relevance" not in result:
+        log.warning("no context_relevance: it tells a row's context from 20 others, and these rows have fewer")
+    entries = {name: beside(table, scorer.table(told)) for name, told in others.items()}
+    result["baselines"] = entries | result.get("baselines", {})
+    references = scorer.table([sample.output for sample in rows.samples])
+    written = leave_one_out.writers(rows.samples, rows.data, rows.root / "dataset/corrections.jsonl")
+    result["leave_one_out"] = leave_one_out.agreement(predictions, table, references, written, scorer.similarity)
+    result["signatures"]["leave_one_out"] = leave_one_out.signature(len(rows.samples[0].output))
     result["rows_digest"] = comparison.write_rows(rows.output, table)
     write_json(rows.output / "metrics.json", result)
     write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
@@ -168,60 +202,73 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def score_model(
-    args: argparse.Namespace, rows: Rows, scorer: Scorer
-) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
-    """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
+def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:
+    from train.utils.teacher_row import teacher_candidates
+
+    voice = rows.config["voice"]
+    return teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
+
+
+def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list[Request]]:
+    """The model, and the rows as requests, their cards encoded."""
     import torch
 
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.utils.candidates import encode_cards, generate, requests_of, styles_read
+    from train.utils.candidates import encode_cards, requests_of
 
     checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
     log.info("Scoring %s", checkpoint)
-    requests = requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
+    return model, requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
+
+
+def score_model(
+    args: argparse.Namespace, rows: Rows, scorer: Scorer, model: AACMultimodalModel, requests: list[Request]
+) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
+    """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
+    from train.utils.candidates import generate, styles_read
+
     three = generate(model, requests, "candidates")
     threes = [[c["text"] for c in t] for t in three]
     table = scorer.table(threes)
-    table.counts["style_accuracy"] = styles_read(model, rows.samples, requests)
+    table.counts.update(style_accuracy=styles_read(model, rows.samples, requests), **sources(three))
     notes = [[c["source"] for c in t if c["source"] != "model"] for t in three]
-    more: dict[str, Any] = sources(three)
-    if args.ablate is not None:
-        more |= ablate(args, rows, model, requests, scorer, table)
-    return threes, table, notes, more
+    return threes, table, notes, without_parts(args, rows, model, requests, scorer, table)
 
 
-def beside(whole: Table, table: Table) -> dict[str, Any]:
-    """An entry of the table: its numbers, and by how much all of the model is better, paired, with intervals."""
-    gaps = whole.minus(table)
-    spans = {key: [gap.low, gap.high] for key, gap in gaps.items() if gap.low == gap.low}
-    return table.values() | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
+def sources(three: Sequence[Sequence[dict[str, Any]]]) -> dict[str, np.ndarray]:
+    """Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all."""
+    import numpy as np
+
+    told = [[c["source"] for c in t] for t in three]
+    again = [(sum(source == "model, decoded again" for source in row), len(row)) for row in told]
+    foreign = [(sum(not source.startswith("model") for source in row), len(row)) for row in told]
+    return {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
 
 
-def sources(three: Sequence[Sequence[dict[str, Any]]]) -> dict[str, float]:
-    """Shares of the candidates that the gate had decoded again, and that do not come from the model at all."""
-    told = [c["source"] for t in three for c in t]
-    return {
-        "decoded_again": sum(source == "model, decoded again" for source in told) / len(told),
-        "not_from_model": sum(not source.startswith("model") for source in told) / len(told),
-    }
-
-
-def ablate(
-    args: argparse.Namespace, rows: Rows, model: AACMultimodalModel, requests: list[Any], scorer: Scorer, whole: Table
+def without_parts(
+    args: argparse.Namespace,
+    rows: Rows,
+    model: AACMultimodalModel,
+    requests: list[Request],
+    scorer: Scorer,
+    whole: Table,
 ) -> dict[str, Any]:
-    """The same rows with parts taken away: `ablations`, and other ways to tell the cards: `inputs`."""
+    """The same rows with parts taken away: a baseline that knows neither person nor context, and with `--ablate`
+    `ablations` and, as `inputs`, other ways to tell the cards."""
     from train.utils import ablations
     from train.utils.candidates import blank_card, generate
+    from train.utils.table import beside
 
-    def scored(name: str, changed: list[Any]) -> dict[str, Any]:
+    def scored(name: str, changed: list[Request]) -> dict[str, Any]:
         three = generate(model, changed, name)
-        return beside(whole, scorer.table([[c["text"] for c in t] for t in three])) | sources(three)
+        table = scorer.table([[c["text"] for c in t] for t in three])
+        table.counts.update(sources(three))
+        return beside(whole, table)
 
     found: dict[str, Any] = {}
-    for name in ablations.check_names(args.ablate):
+    for name in [] if args.ablate is None else ablations.check_names(args.ablate):
         if name in ablations.CHANGES:
             try:
                 found[name] = scored(name, ablations.changed(name, requests))
@@ -233,12 +280,15 @@ def ablate(
             with ablations.without(model, ablations.PARTS[name]):
                 found[name] = scored(name, requests)
     told: dict[str, Any] = {}
-    if not args.ablate and not args.with_keywords:
+    if args.ablate == [] and not args.with_keywords:
         told["pictures_only"] = whole.values()
         words, blank = [list(sample.keywords) for sample in rows.samples], blank_card(model)
         for name in ablations.INPUTS:
             told[name] = scored(name, ablations.inputs(name, requests, words, blank))
-    return {"ablations": found, **({"inputs": told} if told else {})}
+    blind = "no_persona_no_context"
+    knows_nobody = found.get(blind) or scored(blind, ablations.changed(blind, requests))
+    more = {"ablations": found, "inputs": told, "baselines": {"model_without_persona_and_context": knows_nobody}}
+    return {kind: entries for kind, entries in more.items() if entries}
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
@@ -279,6 +329,13 @@ def show(result: dict[str, Any]) -> None:
     if spans:
         cells = ("[{:.3f}, {:.3f}]".format(*spans[key]) if key in spans else "" for key in HEADLINE)
         print(f"{'95 % interval':34}" + "".join(f"{cell:>18}" for cell in cells))
+    agreed = result["leave_one_out"]
+    written = ", ".join(f"{writer} {count}" for writer, count in agreed["written_by"].items())
+    print(f"leave one out: each reference against the others of its row (references written by: {written})")
+    for who, lines in (("", agreed), (" by people", agreed.get("person"))):
+        if lines:
+            print(line(f"  references{who}", lines["references"]))
+            print(line("  candidates in their place", lines["candidates"]))
     for kind in ("baselines", "inputs", "ablations"):
         if kind in result:
             print(kind)
@@ -311,6 +368,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("stopped: no scores were written", file=sys.stderr)
         return 130
     return 0
 

@@ -129,7 +129,7 @@ def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | No
         known: ids of rows that may stand in the file without being scored (another split); they are counted.
 
     Raises:
-        UserError: not such a file, an id twice, an id that no row has, or a row without a line.
+        UserError: not such a file, an id twice, an id that no row has, a row without a line or not three sentences.
     """
     found: dict[int, list[str]] = {}
     for number, line in enumerate(_lines(path), start=1):
@@ -150,8 +150,8 @@ def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | No
         )
     if spare := len(found) - len(wanted):
         log.info("%s: %d lines of rows that are not scored here are left out", path, spare)
-    if empty := sum(not found[row_id] for row_id in wanted):
-        log.warning("%s: %d rows without any interpretation score as empty", path, empty)
+    if empty := sum(not text.strip() for row_id in wanted for text in found[row_id]):
+        log.warning("%s: %d empty sentences of %d earn nothing", path, empty, INTERPRETATIONS * len(wanted))
     return [found[row_id] for row_id in wanted]
 
 
@@ -171,24 +171,29 @@ def _prediction(line: str, where: str) -> tuple[int, list[str]]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise UserError(f'{where}: not JSON ({error.msg}); write {{"id": 17, "interpretations": ["…"]}}') from None
-    row_id = record.get("id") if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise UserError(f'{where}: one object a line, not a {kind}; write {{"id": 17, "interpretations": ["…"]}}')
+    row_id = record.get("id")
     if not isinstance(row_id, int) or isinstance(row_id, bool):
         raise UserError(f"{where}: field 'id' must be the record's number, not {row_id!r}")
     texts = record.get("interpretations")
-    if not isinstance(texts, list) or len(texts) > INTERPRETATIONS or not all(isinstance(text, str) for text in texts):
+    if not isinstance(texts, list) or len(texts) != INTERPRETATIONS or not all(isinstance(text, str) for text in texts):
         raise UserError(
-            f"{where}: field 'interpretations' must list at most {INTERPRETATIONS} sentences, not {texts!r}"
+            f"{where}: id {row_id}: field 'interpretations' must list {INTERPRETATIONS} sentences, not {texts!r}; "
+            'a system that says fewer leaves the others empty: ""'
         )
     return row_id, texts
 
 
 def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Sequence[str]]) -> None:
-    """What `read_predictions` reads."""
+    """What `read_predictions` reads; a sentence that is not there is empty."""
     from dataset.prepare.records import write_atomic
 
+    whole = ([*three, *[""] * (INTERPRETATIONS - len(three))] for three in threes)
     lines = (
-        json.dumps({"id": sample.id, "interpretations": list(three)}, ensure_ascii=False) + "\n"
-        for sample, three in zip(samples, threes, strict=True)
+        json.dumps({"id": sample.id, "interpretations": three}, ensure_ascii=False) + "\n"
+        for sample, three in zip(samples, whole, strict=True)
     )
     write_atomic(path, "".join(lines).encode())
 
