@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -31,6 +31,7 @@ from dataset.prepare.rules import (
     nfc,
     row_problems,
 )
+from dataset.prepare.stream import json_items
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -245,61 +246,101 @@ class Rows(NamedTuple):
     problems: list[Problem]
 
 
-def read_rows(path: str | Path, clusters: int | None = None) -> Rows:
-    """Read and check `dataset_completed.json`, whoever made it, by the rules of `rules.py`.
+def checked_rows(path: str | Path, clusters: int | None = None) -> Iterator[tuple[str, list[Problem], Sample | None]]:
+    """Read and check `dataset_completed.json` row by row, whoever made it, by the rules of `rules.py`.
 
     Args:
         clusters: how many clusters there are, where that is known: preferences beyond are then a problem.
 
+    Yields:
+        A row's status, what is wrong with it, and the sample where it is complete.
+
     Raises:
         UserError: the file is not a JSON list.
     """
-    rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`", _once)
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: expected a list of rows, not {type(rows).__name__}; see dataset/README.md")
-    found = Rows([], Counter(), [])
     first: dict[int | str, int] = {}
-    for place, row in enumerate(rows, start=1):
+    for place, row in enumerate(_raw_rows(path), start=1):
         status, problems = row_problems(row, place, clusters)
         identity = row.get("id") if isinstance(row, dict) else None
         if isinstance(identity, int) and first.setdefault(identity, place) != place:
             remedy = f"row no. {first[identity]} of the file has the same id; give every row its own"
             problems.append(Problem(identity, "id", str(identity), remedy))
             status = "defective"
+        yield status, problems, _sample(row) if status == "complete" else None
+
+
+def _raw_rows(path: str | Path) -> Iterator[Any]:
+    """What the file's list holds. A file that cannot be read so is read as a whole, for the message that names why."""
+    count = 0
+    try:
+        for row in json_items(path, _once):
+            yield row
+            count += 1
+        return
+    except (ValueError, OSError, RecursionError):
+        rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`", _once)
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: expected a list of rows, not {type(rows).__name__}; see dataset/README.md")
+    yield from rows[count:]
+
+
+def read_rows(path: str | Path, clusters: int | None = None) -> Rows:
+    """All of `checked_rows`.
+
+    Raises:
+        UserError: the file is not a JSON list.
+    """
+    found = Rows([], Counter(), [])
+    for status, problems, sample in checked_rows(path, clusters):
         found.statuses[status] += 1
         found.problems.extend(problems)
-        if status == "complete":
-            found.samples.append(_sample(row))
+        if sample:
+            found.samples.append(sample)
     return found
 
 
-def load_samples(path: str | Path, clusters: int | None = None) -> tuple[list[Sample], Counter[str]]:
-    """Read `dataset_completed.json` for training: the contract of every reader of data.
+def stream_samples(path: str | Path, clusters: int | None, skipped: Counter[str]) -> Iterator[Sample]:
+    """Read `dataset_completed.json` for training, a sample at a time: the contract of every reader of data.
 
-    Returns:
-        The samples, and how many rows were left out by reason (`failed`: the teacher's error mark stands in the row;
-        `incomplete`: the row was never processed; and how many sentences stand beyond the third, unused).
+    Args:
+        skipped: counts what is left out by reason (`failed`: the teacher's error mark stands in the row; `incomplete`:
+            the row was never processed; and how many sentences stand beyond the third, unused).
+
+    Raises:
+        UserError: the file or a row is not of the public format; the message names the row and the field. Known at the
+            end of the file alone: nothing may be learned from its samples before.
+    """
+    fatal: list[Problem] = []
+    for status, problems, sample in checked_rows(path, clusters):
+        fatal += [problem for problem in problems if problem.fatal]
+        if status in ("failed", "incomplete"):
+            skipped[status] += 1
+        if sample:
+            skipped["sentences beyond the third"] += sample.surplus
+            yield sample
+    if fatal:
+        more = f" ({len(fatal) - 1} more problems)" if len(fatal) > 1 else ""
+        raise UserError(f"{path}: {fatal[0]}{more}; `python data_prepare.py --check {path}` lists all")
+
+
+def load_samples(path: str | Path, clusters: int | None = None) -> tuple[list[Sample], Counter[str]]:
+    """All of `stream_samples`, and what it counts.
 
     Raises:
         UserError: the file or a row is not of the public format; the message names the row and the field.
     """
-    found = read_rows(path, clusters)
-    if fatal := [problem for problem in found.problems if problem.fatal]:
-        more = f" ({len(fatal) - 1} more problems)" if len(fatal) > 1 else ""
-        raise UserError(f"{path}: {fatal[0]}{more}; `python data_prepare.py --check {path}` lists all")
-    skipped = Counter({name: found.statuses[name] for name in ("failed", "incomplete") if found.statuses[name]})
-    if more := sum(sample.surplus for sample in found.samples):
-        skipped["sentences beyond the third"] = more
-    return found.samples, skipped
+    skipped: Counter[str] = Counter()
+    samples = list(stream_samples(path, clusters, skipped))
+    return samples, +skipped
 
 
-def by_split(samples: list[Sample], path: str | Path) -> dict[Split, list[Sample]]:
-    """The samples of each split.
+def by_split(samples: Iterable[Sample], path: str | Path, empty: Callable[[], Any] = list) -> dict[Split, Any]:
+    """The samples of each split, appended to what `empty` makes.
 
     Raises:
         UserError: too few for training and choosing a model.
     """
-    splits: dict[Split, list[Sample]] = {name: [] for name in SPLITS}
+    splits: dict[Split, Any] = {name: empty() for name in SPLITS}
     for sample in samples:
         splits[sample.split].append(sample)
     if not splits["train"] or not splits["val"]:

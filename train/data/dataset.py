@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -315,8 +315,20 @@ class Collator:
         return [draw < self.style_dropout for draw in draws]
 
 
-def find_pictures(samples: Sequence[Sample], folder: str | Path) -> list[Path]:
-    """The distinct card files of the samples, in a fixed order.
+def find_pictures(samples: Iterable[Sample], folder: str | Path) -> list[Path]:
+    """`find_cards` of the samples' cards."""
+    records: dict[str, int] = {}
+    for sample in samples:
+        for card in sample.cards:
+            records.setdefault(card, sample.id)
+    return find_cards(records, folder)
+
+
+def find_cards(records: Mapping[str, int], folder: str | Path) -> list[Path]:
+    """The files of cards, in the order of their names.
+
+    Args:
+        records: each card's file name, and a record that names it.
 
     Raises:
         UserError: a card's file is not in the folder; the record that names it is named.
@@ -325,14 +337,10 @@ def find_pictures(samples: Sequence[Sample], folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"images_folder {folder}: not a folder; run `python data_prepare.py` or set images_folder")
     there = {nfc(path.name): path for path in folder.iterdir()}
-    wanted: dict[str, int] = {}
-    for sample in samples:
-        for card in sample.cards:
-            wanted.setdefault(card, sample.id)
-    if missing := [(card, record) for card, record in wanted.items() if card not in there]:
-        card, record = missing[0]
-        raise UserError(f"record {record}: card {card!r} is not in {folder} ({len(missing)} cards are missing)")
-    return [there[card] for card in sorted(wanted)]
+    if missing := [card for card in records if card not in there]:
+        card = missing[0]
+        raise UserError(f"record {records[card]}: card {card!r} is not in {folder} ({len(missing)} cards are missing)")
+    return [there[card] for card in sorted(records)]
 
 
 def loader(dataset: AACDataset, batches: BucketedBatches, collator: Collator, workers: int = 0) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dataset.prepare.records import Clusters, Sample, Split, by_split, load_samples, nfc
+from dataset.prepare.records import Clusters, Sample, Split, by_split, nfc, stream_samples
+from train.data.sample_file import SampleFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,24 +19,44 @@ if TYPE_CHECKING:
 log = logging.getLogger("aac")
 
 
-def load_splits(path: Path, clusters: int) -> dict[Split, list[Sample]]:
-    """Samples by split; rows that the teacher failed are counted and left out.
+class Loaded(NamedTuple):
+    """A data file: its samples by split, its cards (file name to the first record with it, and the word there), and
+    a digest that names the training rows in their order: a position in the data means nothing over other rows."""
+
+    splits: dict[Split, SampleFile]
+    cards: dict[str, tuple[int, str]]
+    digest: str
+
+
+def load_splits(path: Path, clusters: int) -> Loaded:
+    """Read and check the file once, in memory that does not grow with it; what is left out is counted in the log.
 
     Raises:
         UserError: the file is missing or malformed, or leaves a split without rows.
     """
-    samples, skipped = load_samples(path, clusters)
-    splits = by_split(samples, path)
+    cards: dict[str, tuple[int, str]] = {}
+    skipped: Counter[str] = Counter()
+    digest = _RowDigest()
+
+    def noted() -> Iterator[Sample]:
+        for sample in stream_samples(path, clusters, skipped):
+            for card, word in zip(sample.cards, sample.keywords, strict=True):
+                cards.setdefault(card, (sample.id, word))
+            if sample.split == "train":
+                digest.add(sample)
+            yield sample
+
+    splits = by_split(noted(), path, SampleFile)
     log.info(
         "%s: %d train, %d val, %d test rows%s",
         path,
         *(len(rows) for rows in splits.values()),
-        "".join(f", {count} {reason} left out" for reason, count in skipped.items()),
+        "".join(f", {count} {reason} left out" for reason, count in skipped.items() if count),
     )
-    return splits
+    return Loaded(splits, cards, digest.hex())
 
 
-def scratch_tokenizer(config: dict[str, Any], samples: list[Sample]) -> Any:
+def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
     """A tokenizer for a backbone from scratch, learned from the training split's own texts, each distinct one once."""
     from train.models.prompt import context_text, persona_text, request_text, train_tokenizer
 
@@ -58,13 +81,23 @@ def cluster_centroids(pooled: Tensor, pictures: list[Path], clusters: Clusters) 
 
 def digest_of_clusters(clusters: Clusters) -> str:
     members = {str(cluster): sorted(map(nfc, files)) for cluster, files in clusters.files.items()}
-    return _digest([clusters.count, sorted(members.items())])
+    return hashlib.sha256(_json([clusters.count, sorted(members.items())])).hexdigest()
 
 
-def digest_of_rows(samples: list[Sample]) -> str:
-    """Names the training rows in their order: a position in the data means nothing over other rows."""
-    return _digest([[s.id, s.cards, s.output, s.persona.public(), s.context.public()] for s in samples])
+class _RowDigest:
+    """The digest of the JSON list of all rows added, without the list."""
+
+    def __init__(self) -> None:
+        self.digest, self.lead = hashlib.sha256(), b"["
+
+    def add(self, s: Sample) -> None:
+        self.digest.update(self.lead + _json([s.id, s.cards, s.output, s.persona.public(), s.context.public()]))
+        self.lead = b", "
+
+    def hex(self) -> str:
+        self.digest.update(b"]")
+        return self.digest.hexdigest()
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset.prepare.records import Sample, nfc, read_clusters
 from train.config.train_config import at_root
 from train.data import loading
-from train.data.dataset import AACDataset, Batch, BucketedBatches, Collator, find_pictures, loader
+from train.data.dataset import AACDataset, Batch, BucketedBatches, Collator, find_cards, loader
 from train.data.features import CardFeatures
 from train.models.conditioning import nearest_cluster
 
@@ -51,16 +53,13 @@ class RunData:
     def __init__(self, config: dict[str, Any], root: Path) -> None:
         self.config, self.path = config, at_root(config["processed_data"], root)
         self.clusters = read_clusters(at_root(config["clustering_results"], root))
-        self.splits = loading.load_splits(self.path, self.clusters.count)
-        rows = [sample for samples in self.splits.values() for sample in samples]
-        self.pictures = find_pictures(rows, at_root(config["images_folder"], root))
-        word_of = {card: word for row in rows for card, word in zip(row.cards, row.keywords, strict=True)}
-        self.names = [word_of[nfc(picture.name)] for picture in self.pictures]
+        read = loading.load_splits(self.path, self.clusters.count)
+        self.splits = read.splits
+        records = {card: record for card, (record, _) in read.cards.items()}
+        self.pictures = find_cards(records, at_root(config["images_folder"], root))
+        self.names = [read.cards[nfc(picture.name)][1] for picture in self.pictures]
         self.index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
-        self.identity = {
-            "rows": loading.digest_of_rows(self.splits["train"]),
-            "clusters": loading.digest_of_clusters(self.clusters),
-        }
+        self.identity = {"rows": read.digest, "clusters": loading.digest_of_clusters(self.clusters)}
 
     def encode_cards(self, model: AACMultimodalModel, new_clusters: bool) -> None:
         """The cards' features under the model's tower; with `new_clusters` the model's centroids from them."""
@@ -80,15 +79,15 @@ class RunData:
         clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
         common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
 
-        def rows_of(samples: list[Sample], drops: dict[str, float] | None = None) -> AACDataset:
+        def rows_of(samples: Sequence[Sample], drops: dict[str, float] | None = None) -> AACDataset:
             return AACDataset(samples, model.encoder, self.index, counts, drops, **common)
 
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         self.train_set = rows_of(self.splits["train"], drops)
         self.val_set = rows_of(self.splits["val"][: config["eval_samples"]])
         longest_form = rows_of(self.splits["train"], {"keyword": 0.0})
-        self.lengths = [longest_form[i].length for i in range(len(longest_form))]
-        longest = max(self.lengths + [self.val_set[i].length for i in range(len(self.val_set))])
+        self.lengths = array("i", (longest_form[i].length for i in range(len(longest_form))))
+        longest = max(max(self.lengths), *(self.val_set[i].length for i in range(len(self.val_set))))
         log.info("Rows: %d tokens on average, %d at most", sum(self.lengths) / len(self.lengths), longest)
         accumulation = config["gradient_accumulation_steps"]
         self.batches = BucketedBatches(
@@ -110,8 +109,8 @@ class RunData:
 
     def longest_window(self) -> Window:
         """One batch of the longest rows: what needs the most memory."""
-        order = sorted(range(len(self.lengths)), key=lambda i: -self.lengths[i])
-        rows = [self.train_set[i] for i in order[: self.config["batch_size"]]]
+        longest = nlargest(self.config["batch_size"], range(len(self.lengths)), key=self.lengths.__getitem__)
+        rows = [self.train_set[i] for i in longest]
         return _window([self.collator(rows)], 1, 1)
 
     def alone(self, record: int) -> Batch:

@@ -66,7 +66,7 @@ class PromptEncoder:
         self.bos, self.user, self.assistant = ids["<s>"], ids["<|user|>"], ids["<|assistant|>"]
         self.end = ids["<|end|>"]
         self.stops = frozenset({ids["<|end|>"], ids["<|endoftext|>"], ids["</s>"]})
-        self.text = lru_cache(maxsize=200_000)(self._text)
+        self.text = lru_cache(maxsize=20_000)(self._text)
 
     def _text(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)

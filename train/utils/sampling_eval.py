@@ -28,7 +28,8 @@ SHOWN = 4  # rows on the picture of samples
 
 def drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """The rows that every evaluation of a run looks at: the same ones, in a fixed order."""
-    return random.Random(f"{seed}|generation").sample(list(samples), min(count, len(samples)))
+    places = random.Random(f"{seed}|generation").sample(range(len(samples)), min(count, len(samples)))
+    return [samples[place] for place in places]
 
 
 def evaluate_samples(
