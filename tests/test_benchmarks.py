@@ -83,9 +83,12 @@ def test_shards_have_the_published_names(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_and_scaling_run(workspace: Path, tmp_path: Path) -> None:
     output = tmp_path / "memory.json"
-    size = ["--samples", "40", "--updates", "1", "--times", "1", "2", "--set", "vision_pretrain_steps=1"]
+    size = ["--samples", "40", "--updates", "1", "--counts", "40", "80", "--set", "vision_pretrain_steps=1"]
     assert memory.main([*common(workspace, output), *size]) == 0
-    assert [row["samples"] for row in written(output)["rows"]] == [40, 80]
+    rows = written(output)["rows"]
+    assert [row["samples"] for row in rows] == [40, 80] and all(row["peak MB"] > 100 for row in rows)
+    stages = [row["stage"] for row in written(tmp_path / "memory_stages.json")["rows"]]
+    assert stages[0] == "libraries" and {"first update", "validation", "later checkpoints", "end"} < set(stages)
     output = tmp_path / "scaling.json"
     size = ["--samples", "12", "--counts", "20", "40", "--rounds", "1"]
     assert scaling.main([*common(workspace, output), *size]) == 0

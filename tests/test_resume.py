@@ -18,7 +18,7 @@ from run_process import arguments, run, start
 from train.utils import checkpoint
 
 UPDATES = 12  # of 5 an epoch: 9 batches in windows of 2, the last one partial
-SPEEDS = ("time", "samples_per_second", "tokens_per_second", "memory_gib")
+SPEEDS = ("time", "samples_per_second", "tokens_per_second", "memory_gib", "data_wait")
 
 
 def settings(save_steps: int = 2, workers: int = 0) -> list[str]:

@@ -123,6 +123,7 @@ def test_loggers_hold_the_numbers_and_no_sentence(workspace: Path) -> None:
         told = [(record["step"], record[key]) for record in records if key in record]
         assert [(e.step, e.value) for e in board.Scalars(key)] == [(s, pytest.approx(v, rel=1e-6)) for s, v in told]
         assert len(told) == (3 if key == "val_loss" else 9)
+    assert all(0 < event.value < 1 for event in board.Scalars("data_wait"))
     for key in ("samples_per_second", "tokens_per_second", "memory_gib"):
         assert all(event.value > 0 for event in board.Scalars(key))
     shown = board.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()

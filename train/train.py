@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 # microseconds (without that a step takes a third longer on a quiet machine).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
-# In bf16 a CPU makes kernels for every new shape of a batch, and keeps a thousand of them: half a gigabyte.
+# In bf16 a CPU makes kernels for every new shape of a batch; oneDNN, and PyTorch above it, would each keep the last
+# thousand of them: half a gigabyte.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 ROOT = Path(__file__).resolve().parents[1]
@@ -172,6 +174,7 @@ class Trainer:
         hidden = None if self.is_main else True  # None: on a terminal; a log file has its lines
         self.bar = tqdm(total=self.total, initial=self.step, unit="update", desc="train", disable=hidden)
         self.began, self.began_at = time.perf_counter(), self.step
+        self.waited = self.worked = 0.0  # seconds: for data, and of the updates with it
         self.stop.wait = True
         try:
             with logging_redirect_tqdm([logging.getLogger()]), self.bar:
@@ -209,6 +212,7 @@ class Trainer:
 
         started = time.perf_counter()
         for window in self.data.windows(self.epoch, self.done):
+            self.waited += time.perf_counter() - started
             set_rates(self.updater.optimizer, self.step, self.warmup, self.total)
             try:
                 record = self.updater.step(window, self.step + 1)
@@ -257,10 +261,12 @@ class Trainer:
         from train.utils import estimate, runlog
 
         self.bar.update()
+        self.worked += seconds
         if not self.is_main or (self.step % self.config["logging_steps"] and self.step != 1):
             return
         record["samples_per_second"] = record.pop("rows") / seconds
         record["tokens_per_second"] = record.pop("positions") / seconds
+        record["data_wait"] = self.waited / self.worked  # share of the updates' time, since the run began
         record["memory_gib"] = estimate.peak_bytes(self.config["device"]) / estimate.GIB
         for group in self.updater.optimizer.param_groups:
             record["learning_rate" if group["name"] == "backbone" else "head_learning_rate"] = group["lr"]

@@ -131,6 +131,7 @@ def line(step: int, total: int, record: dict[str, float], left: str) -> str:
         f"norm {record['grad_norm']:.3g}",
         f"{record['samples_per_second']:.1f} samples/s",
         f"{record['tokens_per_second']:,.0f} tokens/s",
+        f"{100 * record['data_wait']:.1f} % waiting for data",
         f"{record['memory_gib']:.1f} GiB",
         f"{left} left",
     ]
