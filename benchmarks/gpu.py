@@ -220,8 +220,8 @@ def answer_rows(staged: Stage, cards: int, tokens: int, rounds: int) -> list[dic
     ways = Ways(staged.model, [{**request, "keywords": None}], tokens)
     named = {
         "three candidates, one prefill": lambda: ways.write((0, 1, 2)),
-        "one candidate": ways.one,
-        "three calls": lambda: [ways.one(style) for style in range(3)],
+        "one candidate": lambda: ways.write((0,)),
+        "three calls": lambda: [ways.write((style,)) for style in range(3)],
         "generate(num_return_sequences=3)": lambda: ways.generate(ways.sampled),
         "three generate calls": lambda: [ways.generate(ways.greedy) for _ in range(3)],
     }
