@@ -74,7 +74,7 @@ def tuned_model(folder: Path, **changes: Any) -> Any:
     with torch.no_grad():
         for name, parameter in model.backbone.named_parameters():
             if "lora_B" in name:
-                torch.nn.init.normal_(parameter, std=0.1)
+                torch.nn.init.normal_(parameter, std=0.05)
             elif "img_projection" in name and parameter.requires_grad:
                 parameter.add_(torch.randn_like(parameter) * 0.05)
     return model.eval()
