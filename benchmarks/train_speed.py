@@ -247,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
     data_arguments(parser)
     parser.add_argument("--config", metavar="FILE", default=ROOT / "train/config/tiny.json")
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[])
-    parser.add_argument("--updates", metavar="N", type=int, default=8, help="timed updates of each path")
+    parser.add_argument("--updates", metavar="N", type=int, default=8, help="timed updates of each path, made even")
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast on both sides (default: fp32)")
     args = parser.parse_args(argv)
     config = load_config(args.config, args.set)
@@ -265,9 +265,13 @@ def main(argv: list[str] | None = None) -> int:
             name: Ours(subject, ideas, row_batches(subject, size, ideas.bucketing), half)
             for name, ideas in paths.items()
         }
-        clocks = alternate(steps, args.updates)
-        clocks["peer: transformers Trainer"] = run_peer(subject, size, args.updates, args.bf16, scratch / "peer")
-    count = size * args.updates
+        # The peer before and after: a machine that others use is not equally fast for minutes.
+        half = -(-args.updates // 2)
+        peers = [run_peer(subject, size, half, args.bf16, scratch / "peer")]
+        clocks = alternate(steps, 2 * half)
+        peers.append(run_peer(subject, size, half, args.bf16, scratch / "peer"))
+        clocks["peer: transformers Trainer"] = Clock(*(sum(getattr(p, f) for p in peers) for f in ("wall", "cpu")))
+    count = size * 2 * half
     base = clocks["ours"].cpu
     rows = [
         {
@@ -282,7 +286,7 @@ def main(argv: list[str] | None = None) -> int:
     report(
         rows,
         args.output,
-        f"Training, {size} samples an update, {args.updates} updates, {'bf16' if args.bf16 else 'fp32'}, {origin}",
+        f"Training, {size} samples an update, {2 * half} updates, {'bf16' if args.bf16 else 'fp32'}, {origin}",
         loss_ours=mine,
         loss_peer=theirs,
         loss_difference=abs(mine - theirs),

@@ -84,8 +84,11 @@ class AACMultimodalModel(nn.Module):
         projected = backbones.embed_cards(self.backbone, features, sizes)
         embeds = core.embed_tokens(batch.input_ids.clamp(min=0))
         if projected:
-            rows = [projected[card] for row in batch.cards.tolist() for card in row if card >= 0]
-            embeds = embeds.masked_scatter((batch.input_ids < 0)[..., None], torch.cat(rows).to(embeds.dtype))
+            # One selection of all places: taken card by card, the backward pass would add them up one by one.
+            places = torch.arange(sum(map(len, projected)), device=self.device).split([len(p) for p in projected])
+            shown = torch.cat([places[card] for row in batch.cards.tolist() for card in row if card >= 0])
+            pictures = torch.cat(projected).index_select(0, shown).to(embeds.dtype)
+            embeds = embeds.masked_scatter((batch.input_ids < 0)[..., None], pictures)
         slots = self.config["persona_tokens"]
         soft = self.persona(batch.conditions, core.embed_tokens).to(embeds.dtype)
         embeds = torch.cat([embeds[:, :1], soft, embeds[:, 1 + slots :]], dim=1)
@@ -123,9 +126,9 @@ class AACMultimodalModel(nn.Module):
         """
         embeds, skip = self.embed(batch, features, sizes), batch.prefix
         hidden = self.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
-        targets = batch.targets[:, skip:]
-        labelled = targets != IGNORE
-        logits = self.backbone.lm_head(hidden[labelled]).float()
+        targets = batch.targets[:, skip:].flatten()
+        labelled = (targets != IGNORE).nonzero()[:, 0]
+        logits = self.backbone.lm_head(hidden.flatten(0, 1).index_select(0, labelled)).float()
         language = functional.cross_entropy(logits, targets[labelled], reduction="sum")
         # Without an answer to learn from, sums of nothing: every process has the same gradients to share.
         learn = batch.style_labels != IGNORE
@@ -135,7 +138,7 @@ class AACMultimodalModel(nn.Module):
         correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
         return {
             "language": language,
-            "tokens": labelled.sum(),
+            "tokens": targets.new_tensor(len(labelled)),
             "style": style,
             "style_answers": learn.sum(),
             "style_correct": correct,
