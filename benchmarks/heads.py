@@ -66,11 +66,16 @@ def worth(scores: dict[str, Any]) -> dict[str, float]:
     return {what: told - scores["ablations"][name]["register_accuracy"] for what, name in TOLD_LESS.items()}
 
 
-def recovered(scores: dict[str, Any], text: dict[str, Any]) -> dict[str, float]:
-    """The share of what text gives that a variant reaches, both over `text` told less."""
-    told = text["register_accuracy"]
-    floors = {what: text["ablations"][name]["register_accuracy"] for what, name in TOLD_LESS.items()}
-    return {what: (scores["register_accuracy"] - floor) / (told - floor) for what, floor in floors.items()}
+def recovered(name: str, scores: dict[str, Any], text: dict[str, Any]) -> dict[str, float]:
+    """The share of what text gives that a variant reaches, both over `text` told less.
+
+    The persona embedding alone knows no context: its share is of what the persona's text gives without context.
+    """
+    told, reached = text["register_accuracy"], scores["register_accuracy"]
+    less = {what: text["ablations"][ablation]["register_accuracy"] for what, ablation in TOLD_LESS.items()}
+    if name == "persona_by_embedding":
+        return {"persona": (reached - less["both"]) / (less["context"] - less["both"])}
+    return {what: (reached - floor) / (told - floor) for what, floor in less.items()}
 
 
 def main() -> None:
@@ -89,11 +94,11 @@ def main() -> None:
         print(f"{name:24}" + "".join(f"{scores[key]:>19.3f}" for key in COLUMNS))
     gains = {name: worth(scores) for name, scores in found.items()}
     text = found.get("text_only")
-    reached = {name: recovered(scores, text) for name, scores in found.items()} if text else {}
+    reached = {name: recovered(name, scores, text) for name, scores in found.items()} if text else {}
     print("\nworth in register_accuracy (and the share reached of what text gives)")
     for name, gain in gains.items():
-        shares = {what: f" ({reached[name][what]:.2f})" if reached else "" for what in gain}
-        print(f"{name:24}" + "".join(f"  {what} {value:+.3f}{shares[what]}" for what, value in gain.items()))
+        shares = {what: f" ({share:.2f})" for what, share in reached.get(name, {}).items()}
+        print(f"{name:24}" + "".join(f"  {what} {v:+.3f}{shares.get(what, '')}" for what, v in gain.items()))
     kept = {
         name: {key: scores[key] for key in COLUMNS} | {"worth": gains[name], "recovered": reached.get(name)}
         for name, scores in found.items()
