@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.prepare.gate import check, comparable, polarity_kept
+from dataset.prepare.gate import check, comparable, mended, polarity_kept
 from dataset.prepare.korean import analyse, join
 from dataset.prepare.lexicon import load_lexicon
 from dataset.prepare.records import Context, Persona
@@ -134,6 +134,30 @@ def test_persons_and_numbers_of_the_input_are_not_additions():
     assert check(["game 하고 싶어요."], ["하다"], Context()) == [["not_hangul"]]
 
 
+def test_an_ending_that_does_not_fit_the_syllable_before_it():
+    wrong = [
+        "그게 아니야, 이어폰야.",
+        "이게 풍선야?",
+        "책를 읽어요.",
+        "저분이 선생님예요.",
+        "학교으로 가요.",
+        "길으로 가요.",
+    ]
+    right = [
+        "그게 아니야, 이어폰이야.",
+        "이게 풍선이야?",
+        "책을 읽어요.",
+        "저분이 선생님이에요.",
+        "학교로 가요.",
+        "길로 가요.",
+    ]
+    assert check(wrong, None, Context()) == [["particle_wrong"]] * len(wrong)
+    assert [mended(sentence) for sentence in wrong] == right
+    right += ["엄마야, 먹어야 해.", "사과를 봐요.", "저예요.", "집으로 가요.", "신랑은 가을에 먹는 중이에요."]
+    assert all(not why for why in check(right, None, Context()))
+    assert [mended(sentence) for sentence in right] == right
+
+
 def test_comparable_keeps_questions_apart():
     assert comparable("물 줘요.") == comparable(" 물  줘요!")
     assert comparable("물 줘요.") != comparable("물 줘요?")
@@ -215,3 +239,15 @@ def test_a_second_try_that_repeats_a_sibling_is_not_taken(model, monkeypatch):
         shown = generation.interpret_parsed(model, [request])[0]
         assert len({comparable(candidate["text"]) for candidate in shown}) == 3
         assert shown[0]["source"] in ("fixed", "grammar", "keywords") and not shown[0]["passed"]
+
+
+def test_an_ending_is_mended_before_anything_is_decoded_again(model, monkeypatch):
+    from train.models import generation
+
+    planted = _Planted(model.encoder, ["물야.", "물 주세요.", "물이 없어요."], ["never"] * 3)
+    monkeypatch.setattr(generation, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
+    shown = generation.interpret_parsed(model, [generation.Request([], [], Persona(), Context(), None)])[0]
+    assert [c["text"] for c in shown] == ["물이야.", "물 주세요.", "물이 없어요."]
+    assert shown[0]["source"] == "model, ending mended" and shown[0]["reasons"] == ["particle_wrong"]
+    assert all(candidate["passed"] for candidate in shown)

@@ -2,9 +2,9 @@
 kept: no model, only what the sentence says.
 
 Reasons, in the order in which they are given:
-`empty`, `control_text` (tokens or mark-up), `not_hangul`, `card_missing`, `polarity_flipped`, `person_added`,
-`number_added`, `duplicate` (of an earlier candidate). Cards, polarity, persons and numbers can be judged only where the
-cards' words are known: without `keywords` the other four remain.
+`empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `card_missing`,
+`polarity_flipped`, `person_added`, `number_added`, `duplicate` (of an earlier candidate). Cards, polarity, persons and
+numbers can be judged only where the cards' words are known: without `keywords` the other five remain.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dataset.prepare.register import REGISTER_FILE, UNKNOWN, partner_class
 
 # Mark-up, role labels and special tokens; a user's sentence never holds these signs.
 _CONTROL = re.compile(r"[<>{}|\\`#*_~\[\]\ufffd]|https?:|\b(?:user|assistant|system)\b|&\w+;", re.IGNORECASE)
+# Endings whose form the syllable before decides, and which end no other word (먹는, 신랑, 가을 do).
+_ENDING = re.compile(r"([가-힣])(를|야|예요|으로)(?![가-힣])")
 # Latin that Korean uses as it stands: TV, PC, ATM.
 _ABBREVIATION = re.compile(r"[A-Z]{1,4}")
 
@@ -116,6 +118,8 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("control_text")
     if not _hangul(sentence, given):
         why.append("not_hangul")
+    if any(_mismatched(syllable, ending) for syllable, ending in _ENDING.findall(sentence)):
+        why.append("particle_wrong")
     if not keywords:
         return why
     if not all(covers(sentence, word) for word in keywords):
@@ -127,6 +131,18 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
     if _numbers(sentence) - _numbers(given):
         why.append("number_added")
     return why
+
+
+def _mismatched(syllable: str, ending: str) -> bool:
+    """Whether an ending stands behind the wrong kind of syllable: 를, 야, 예요 want an open one, 으로 a closed one."""
+    coda = (ord(syllable) - ord("가")) % 28
+    return coda in (0, 8) if ending == "으로" else coda > 0  # 8: ㄹ takes 로
+
+
+def mended(sentence: str) -> str:
+    """The sentence with every ending in the form that fits the syllable before it."""
+    forms = {"를": "을", "야": "이야", "예요": "이에요", "으로": "로"}
+    return _ENDING.sub(lambda m: m[1] + (forms[m[2]] if _mismatched(m[1], m[2]) else m[2]), sentence)
 
 
 def _hangul(sentence: str, given: str) -> bool:

@@ -1,7 +1,7 @@
 """From requests to three sentences each (`decoding.py` writes them), each through the gate.
 
-A candidate that fails the gate is decoded again from its least certain step, then replaced by the offline grammar, then
-by the bare keywords; the result says so.
+A candidate that fails the gate is mended where an ending alone is wrong, else decoded again from its least certain step,
+then replaced by the offline grammar, then by the bare keywords; the result says so.
 """
 
 from __future__ import annotations
@@ -101,16 +101,23 @@ def interpret_parsed(
     failed = {(i, k) for i, three in reasons.items() for k, why in enumerate(three) if why}
     sources = ["model"] * len(texts)
     first_reasons = {(i, k): reasons[i][k] for i, k in failed}
+
+    def offer(i: int, k: int, sentence: str, source: str) -> None:
+        trial = texts[i * STYLES : (i + 1) * STYLES]
+        trial[k] = sentence
+        if not _reasons(parsed[i], trial)[k] and _unlike_siblings(sentence, trial, k):
+            texts[i * STYLES + k], sources[i * STYLES + k] = sentence, source
+
+    for i, k in sorted(failed):
+        if "particle_wrong" in first_reasons[i, k]:
+            offer(i, k, gate.mended(texts[i * STYLES + k]), "model, ending mended")
     for _ in range(RETRIES):
+        failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
         numbers = [i * STYLES + k for i, k in sorted(failed)]
         decoded |= session.decode({n: _second_thought(decoded[n]) for n in numbers}) if numbers else {}
         for i, k in sorted(failed):
-            n = i * STYLES + k
-            trial = texts[i * STYLES : (i + 1) * STYLES]
-            trial[k] = model.encoder.decode(decoded[n].tokens)
-            if not _reasons(parsed[i], trial)[k] and _unlike_siblings(trial[k], trial, k):
-                texts[n], sources[n] = trial[k], "model, decoded again"
-        failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
+            offer(i, k, model.encoder.decode(decoded[i * STYLES + k].tokens), "model, decoded again")
+    failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
     for i, k in sorted(failed):
         n = i * STYLES + k
         texts[n], sources[n] = _stand_in(parsed[i], texts[i * STYLES : (i + 1) * STYLES], k)
