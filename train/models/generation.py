@@ -1,7 +1,7 @@
 """From requests to three sentences each (`decoding.py` writes them), each through the gate.
 
-A candidate that fails the gate is mended where an ending alone is wrong, else decoded again from its least certain step,
-then replaced by the offline grammar, then by the bare keywords; the result says so.
+A candidate that fails the gate is mended where only an ending is wrong, else decoded again from its least certain
+step, then replaced by the offline grammar, then by the bare keywords; the result says so.
 """
 
 from __future__ import annotations

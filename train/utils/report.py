@@ -87,6 +87,7 @@ _SHORT = (
 )
 _SOURCE_NAMES = {
     "model, decoded again": "모델이 다시 만든 문장",
+    "model, ending mended": "받침에 맞게 고친 문장",
     "grammar": "문법 규칙으로 만든 문장",
     "keywords": "카드 낱말 그대로",
 }
