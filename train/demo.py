@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         steps = [str(number) for number in range(1, 9)]
         count = str(SAMPLES_PER_PERSONA)
         run("data_prepare.py", "--steps", *steps, "--samples-per-persona", count, "--workspace", workspace)
-        say(2, "Training: a small model of the real architecture, from scratch (about eight minutes on two cores).")
+        say(2, "Training: a small model of the real architecture, from scratch (about nine minutes on two cores).")
         train(workspace, data, state, done)
         write_json(state, done)
         say(3, "Scores on card combinations that training never saw, then the same without its parts.")
