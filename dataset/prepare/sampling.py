@@ -118,9 +118,9 @@ class Deck:
             other = self._hand(count, preferred, draw, among)
             if (-len(other), self.dealt[frozenset(other)]) < (-len(chosen), self.dealt[frozenset(chosen)]):
                 chosen = other
-        self.dealt[frozenset(chosen)] += 1
-        self.uses[chosen] += 1
-        return [self.cards[place] for place in chosen]
+        cards = [self.cards[place] for place in chosen]
+        self.use(cards)
+        return cards
 
     def _hand(
         self, count: int, preferred: Sequence[int], draw: random.Random, among: Sequence[str] | None

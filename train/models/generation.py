@@ -95,49 +95,49 @@ def interpret_parsed(
     session = Prefilled(model, batch, features, sizes)
     decoded = session.decode({n: [] for n in range(STYLES * len(parsed))}, temperature, seed)
     texts = [model.encoder.decode(candidate.tokens) for candidate in decoded.values()]
-    results = []
-    checked = enumerate(parsed) if gated else ()
-    reasons = {i: _reasons(request, texts[i * STYLES : (i + 1) * STYLES]) for i, request in checked}
-    failed = {(i, k) for i, three in reasons.items() for k, why in enumerate(three) if why}
+    # Candidates go by their number, request x 3 + style, as in `decoding.py`.
+    reasons: dict[int, list[str]] = {}
+    for i, request in enumerate(parsed) if gated else ():
+        why = _reasons(request, texts[i * STYLES : (i + 1) * STYLES])
+        reasons |= {i * STYLES + k: codes for k, codes in enumerate(why) if codes}
     sources = ["model"] * len(texts)
-    first_reasons = {(i, k): reasons[i][k] for i, k in failed}
 
-    def offer(i: int, k: int, sentence: str, source: str) -> None:
-        trial = texts[i * STYLES : (i + 1) * STYLES]
+    def failing() -> list[int]:
+        return [n for n in reasons if sources[n] == "model"]
+
+    def three_of(n: int) -> list[str]:
+        first = n - n % STYLES
+        return texts[first : first + STYLES]
+
+    def offer(n: int, sentence: str, source: str) -> None:
+        trial, k = three_of(n), n % STYLES
         trial[k] = sentence
-        if not _reasons(parsed[i], trial)[k] and _unlike_siblings(sentence, trial, k):
-            texts[i * STYLES + k], sources[i * STYLES + k] = sentence, source
+        if not _reasons(parsed[n // STYLES], trial)[k] and _unlike_siblings(sentence, trial, k):
+            texts[n], sources[n] = sentence, source
 
-    for i, k in sorted(failed):
-        if "particle_wrong" in first_reasons[i, k]:
-            offer(i, k, gate.mended(texts[i * STYLES + k]), "model, ending mended")
+    for n in failing():
+        if "particle_wrong" in reasons[n]:
+            offer(n, gate.mended(texts[n]), "model, ending mended")
     for _ in range(RETRIES):
-        failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
-        numbers = [i * STYLES + k for i, k in sorted(failed)]
-        decoded |= session.decode({n: _second_thought(decoded[n]) for n in numbers}) if numbers else {}
-        for i, k in sorted(failed):
-            offer(i, k, model.encoder.decode(decoded[i * STYLES + k].tokens), "model, decoded again")
-    failed = {(i, k) for i, k in failed if sources[i * STYLES + k] == "model"}
-    for i, k in sorted(failed):
-        n = i * STYLES + k
-        texts[n], sources[n] = _stand_in(parsed[i], texts[i * STYLES : (i + 1) * STYLES], k)
+        again = failing()
+        decoded |= session.decode({n: _second_thought(decoded[n]) for n in again}) if again else {}
+        for n in again:
+            offer(n, model.encoder.decode(decoded[n].tokens), "model, decoded again")
+    for n in failing():
+        texts[n], sources[n] = _stand_in(parsed[n // STYLES], three_of(n), n % STYLES)
     scores = session.style_confidence(texts) if confidence else torch.full((len(texts), STYLES), 1 / STYLES)
-    for i in range(len(parsed)):
-        span = range(i * STYLES, (i + 1) * STYLES)
-        results.append(
-            [
-                {
-                    "text": texts[n],
-                    "style": STYLE_NAMES[n - span.start],
-                    "confidence": round(float(scores[n, n - span.start]), 4),
-                    "passed": sources[n].startswith("model") and not (first_reasons and (i, n - span.start) in failed),
-                    "source": sources[n],
-                    "reasons": first_reasons.get((i, n - span.start), []),
-                }
-                for n in span
-            ]
-        )
-    return results
+    candidates = [
+        {
+            "text": text,
+            "style": STYLE_NAMES[n % STYLES],
+            "confidence": round(float(scores[n, n % STYLES]), 4),
+            "passed": sources[n].startswith("model"),
+            "source": sources[n],
+            "reasons": reasons.get(n, []),
+        }
+        for n, text in enumerate(texts)
+    ]
+    return [candidates[first : first + STYLES] for first in range(0, len(candidates), STYLES)]
 
 
 def _reasons(request: Request, three: Sequence[str]) -> list[list[str]]:
