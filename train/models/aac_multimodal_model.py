@@ -22,6 +22,7 @@ from train.models.conditioning import (
     Memory,
     PersonaEmbedding,
     nearest_cluster,
+    token_scale,
 )
 from train.models.prompt import PromptEncoder
 from train.utils import ablations, checkpoint
@@ -93,8 +94,7 @@ class AACMultimodalModel(nn.Module):
         soft = self.persona(batch.conditions, core.embed_tokens).to(embeds.dtype)
         embeds = torch.cat([embeds[:, :1], soft, embeds[:, 1 + slots :]], dim=1)
         if len(batch.style_places):
-            scale = core.embed_tokens.weight.detach().float().std()
-            opening = self.styles.opening(batch.style_inputs, scale).to(embeds.dtype)
+            opening = self.styles.opening(batch.style_inputs, token_scale(core.embed_tokens)).to(embeds.dtype)
             embeds = embeds.index_put((batch.style_places[:, 0], batch.style_places[:, 1]), opening)
         return embeds
 

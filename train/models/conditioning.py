@@ -65,6 +65,11 @@ class Memory(NamedTuple):
         return Memory(chosen, self.exists[index])
 
 
+def token_scale(embedding: nn.Embedding) -> Tensor:
+    """How loud a token is, a scalar: what stands among tokens is brought to this size. No gradient."""
+    return embedding.weight.detach().float().std()
+
+
 def _mean_text(embedding: nn.Embedding, ids: Tensor) -> Tensor:
     """(B, T) ids to (B, D) mean token embeddings, not trained from here; no text gives zeros."""
     mask = (ids >= 0)[..., None]
@@ -92,7 +97,7 @@ class PersonaEmbedding(nn.Module):
     def forward(self, conditions: Conditions, embedding: nn.Embedding) -> Tensor:
         """Soft tokens (B, tokens, D)."""
         text = _mean_text(embedding, conditions.persona_text)
-        scale = embedding.weight.detach().float().std()
+        scale = token_scale(embedding)
         summed = self.fields_of(conditions.categories).sum(1) + self.text(text / scale)
         soft = self.mlp(summed).unflatten(-1, (self.tokens, -1))
         return functional.normalize(soft, dim=-1) * (soft.shape[-1] ** 0.5) * scale
@@ -135,7 +140,7 @@ class ContextAttention(nn.Module):
 
     def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> Memory:
         """All that a batch's hidden states may read."""
-        scale = embedding.weight.detach().float().std()
+        scale = token_scale(embedding)
         tokens = self.token(embedding(c.context_text.clamp(min=0)).detach().float() / scale)
         tokens = tokens + self.field(c.context_field) + self.position(c.context_position.clamp(max=_POSITIONS - 1))
         persona = torch.stack([table(c.categories[:, i]) for i, table in enumerate(self.persona)], dim=1)

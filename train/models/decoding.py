@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from train.data.dataset import Batch
 from train.models.attention import row_mask
-from train.models.conditioning import NO_STYLE, STYLES, Memory
+from train.models.conditioning import NO_STYLE, STYLES, Memory, token_scale
 
 if TYPE_CHECKING:
     from train.models.aac_multimodal_model import AACMultimodalModel
@@ -116,7 +116,7 @@ class Prefilled:
             self.embeds = model.embed(batch, features, sizes)
             self.memory = model.memory(batch)
             self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
-        self.scale = self.core.embed_tokens.weight.detach().float().std()
+        self.scale = token_scale(self.core.embed_tokens)
 
     def decode(
         self, prefixes: Mapping[int, Sequence[int]], temperature: float = 0.0, seed: int = 0
