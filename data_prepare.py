@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

@@ -27,7 +27,7 @@ class Ways:
     def __init__(self, model: Any, requests: list[dict[str, Any]], tokens: int) -> None:
         from transformers import GenerationConfig
 
-        from dataset.prepare.records import Context, Persona
+        from aac.records import Context, Persona
 
         self.model, self.requests = model, requests
         request, processor = requests[0], model.processor
@@ -45,9 +45,9 @@ class Ways:
         """Ours: the tokens of these styles for the first `count` requests, from one prefill."""
         import torch
 
+        from train.interpreter.candidates import parse_request, prompt_batch
+        from train.interpreter.decoding import Prefilled
         from train.models.conditioning import STYLES
-        from train.models.decoding import Prefilled
-        from train.models.generation import parse_request, prompt_batch
 
         with torch.inference_mode():
             parsed = [parse_request(self.model, request) for request in self.requests[:count]]
@@ -103,9 +103,9 @@ def parts(model: Any, request: dict[str, Any], rounds: int) -> list[dict[str, An
     """Where the time of `generate_interpretation` goes."""
     import torch
 
-    from dataset.prepare import gate
-    from train.models.decoding import Prefilled
-    from train.models.generation import parse_request, prompt_batch
+    from aac import gate
+    from train.interpreter.candidates import parse_request, prompt_batch
+    from train.interpreter.decoding import Prefilled
 
     with torch.inference_mode():
         parsed = parse_request(model, request)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from train.data.dataset import Row
+    from train.models.batch import Row
 
 SMALL: dict[str, Any] = {
     **PUBLISHED,
@@ -124,8 +124,8 @@ def sample_rows(staged: Stage, count: int, cards: int) -> list[Row]:
     """`count` samples of `cards` cards each; neighbours share one, as card sets do."""
     import random
 
-    from dataset.prepare.records import Context, Persona
-    from train.data.dataset import Row
+    from aac.records import Context, Persona
+    from train.models.batch import Row
 
     model, draw = staged.model, random.Random(0)
     words = staged.model.backbone.config.vocab_size - 1

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from aac.io import read_json, write_json
 from benchmarks.common import ROOT, arguments, report
 from benchmarks.subject import data_arguments, draw_data
-from dataset.prepare.records import read_json, write_json
 
 _MARKS = "!?~…"
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dataset.prepare.korean import analyse, join, speech_level
-from dataset.prepare.records import Sample, load_samples
-from train.utils.aac_metrics import Habits
+from aac.korean import analyse, join, speech_level
+from aac.records import Sample, load_samples
+from train.scoring.aac_metrics import Habits
+from train.scoring.similarity import LemmaTfidf
 from train.utils.metrics import Prediction, measure
-from train.utils.similarity import LemmaTfidf
 
 COLUMNS = {
     "card_coverage_all": "cover",

@@ -31,7 +31,7 @@ CORES = 2
 
 @lru_cache(maxsize=1)
 def lexicon() -> list[str]:
-    with (ROOT / "dataset/prepare/lexicon.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / "aac/lexicon.csv").open(encoding="utf-8", newline="") as file:
         return [row["keyword"] for row in csv.DictReader(file)]
 
 

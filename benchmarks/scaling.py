@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from aac.io import read_json, write_json
 from benchmarks.common import ROOT, Clock, alternate, arguments, report
 from benchmarks.memory import enlarge
 from benchmarks.subject import Subject, data_arguments, draw_data, load_data, row_batches
 from benchmarks.train_speed import Ideas, Ours
-from dataset.prepare.records import read_json, write_json
 
 
 def with_samples(data: Path, config: dict[str, Any], counts: Sequence[int], scratch: Path) -> list[dict[str, Any]]:

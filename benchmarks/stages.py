@@ -22,15 +22,15 @@ BEGAN = time.perf_counter()
 STATUS = Path("/proc/self/status")
 # What ends a stage: a function, by its module (and class), and the stage's name the first time and after.
 ENDS = (
-    ("train.utils.processes", "start", "libraries"),
+    ("train.loop.processes", "start", "libraries"),
     ("train.data.loading", "load_splits", "rows read and checked"),
     ("train.data.loading", "scratch_tokenizer", "tokenizer"),
     ("train.models.vision_pretraining", "pretrain_tower", "stage one: vision"),
     ("train.data.run_data", "RunData.encode_cards", "cards encoded or found"),
     ("train.data.run_data", "RunData.prepare", "lengths of rows"),
-    ("train.utils.update", "Updater.step", "first update", "later updates"),
-    ("train.utils.evaluation", "validation_loss", "validation"),
-    ("train.utils.checkpoint", "save", "first checkpoint", "later checkpoints"),
+    ("train.loop.update", "Updater.step", "first update", "later updates"),
+    ("train.loop.validation", "validation_loss", "validation"),
+    ("train.models.checkpoint", "save", "first checkpoint", "later checkpoints"),
 )
 
 

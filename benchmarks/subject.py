@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aac.io import write_json
+from aac.records import Persona, Sample, load_samples, nfc
 from benchmarks.common import ROOT
-from dataset.prepare.records import Persona, Sample, load_samples, nfc, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from train.data.dataset import Batch, Row
+    from train.models.batch import Batch, Row
 
 CARDS, PLACES, PARTNERS = 24, ("학교", "집", "병원", "공원"), ("선생님", "엄마", "친구", "간호사")
 
@@ -81,7 +82,7 @@ class Stage:
         self.clusters = model.picture_clusters([features[i] for i in range(len(views))]).cpu()
 
     def collate(self, rows: Sequence[Row]) -> Batch:
-        from train.data.dataset import collate
+        from train.models.batch import collate
 
         return collate(rows, self.model.encoder, self.clusters)
 

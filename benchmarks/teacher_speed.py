@@ -24,8 +24,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from aac.io import read_json
+from aac.records import sample_key
 from benchmarks.common import ROOT, arguments, report
-from dataset.prepare.records import read_json, sample_key
 
 _SYLLABLES = "가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후"
 
@@ -41,7 +42,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def make_rows(count: int, own_words: bool) -> list[dict[str, Any]]:
     """Rows as step 7 leaves them."""
-    from dataset.prepare.lexicon import load_lexicon
+    from aac.lexicon import load_lexicon
     from dataset.prepare.teachers.grammar import next_cards
 
     draw = random.Random(1)
@@ -67,7 +68,7 @@ def make_rows(count: int, own_words: bool) -> list[dict[str, Any]]:
 
 def measure(folder: Path, profile: bool) -> dict[str, Any]:
     """Step 8 on `dataset_with_cards.json` in `folder`, in CPU seconds (user + system); a digest of what it wrote."""
-    from dataset.prepare.korean import join
+    from aac.korean import join
     from dataset.prepare.pipeline import Options
     from dataset.prepare.teach import write_interpretations
 

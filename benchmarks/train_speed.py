@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from train.data.dataset import Batch, Row
+    from train.models.batch import Batch, Row
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class ChatServer:
 
 def good_answer(chat: Chat, sentences: list[str] | None = None) -> str:
     """What a good teacher writes: the grammar's sentences for the cards, to a teacher in the afternoon."""
-    from dataset.prepare.records import Context, Persona
+    from aac.records import Context, Persona
     from dataset.prepare.teachers.grammar import interpret
 
     with _ONE_KIWI:

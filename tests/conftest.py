@@ -100,7 +100,8 @@ def workspace(tmp_path: Path) -> Path:
     import json
     from itertools import combinations
 
-    from dataset.prepare.records import sample_key, split_of, write_json
+    from aac.io import write_json
+    from aac.records import sample_key, split_of
 
     root = tmp_path / "작업 공간"
     images = root / "dataset/images"
@@ -138,7 +139,7 @@ def home(tmp_path: Path) -> Path:
     """A workspace with sixteen cards and two personas, in a folder whose path holds a space and Hangul."""
     import json
 
-    from dataset.prepare.records import read_json
+    from aac.io import read_json
     from tests.workshop import ROOT, WORDS, draw_card
 
     root = tmp_path / "내 작업"

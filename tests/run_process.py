@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _WARM = ("train.train", "train.models.aac_multimodal_model", "accelerate", "torch.utils.tensorboard")
-_WARM += ("matplotlib.pyplot", "transformers.models.phi3.modeling_phi3", "tqdm", "train.utils.update")
+_WARM += ("matplotlib.pyplot", "transformers.models.phi3.modeling_phi3", "tqdm", "train.loop.update")
 _WARM += ("train.data.run_data", "torch.distributed", "numpy")
 
 

@@ -15,10 +15,11 @@ from run_process import arguments, run, start
 from train.config.train_config import load_config
 from train.data.dataset import BucketedBatches
 from train.data.run_data import Window
+from train.loop import processes
+from train.loop.run_folder import Start
+from train.loop.signals import StopSignal
+from train.models import checkpoint
 from train.train import Trainer, main
-from train.utils import checkpoint, processes
-from train.utils.run_folder import Start
-from train.utils.signals import StopSignal
 
 
 def trainer_in(workspace: Path, **changes: Any) -> Trainer:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import data_prepare
+from aac.io import read_json
+from aac.records import load_samples
 from dataset.prepare import append, teach
-from dataset.prepare.records import load_samples, read_json
 from tests.workshop import ROOT, content, draw_card, prepare
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from aac.io import read_json
+from aac.lexicon import load_lexicon
+from aac.records import Persona, Sample
 from benchmarks.metric_attacks import ATTACKS, table
-from dataset.prepare.lexicon import load_lexicon
-from dataset.prepare.records import Persona, Sample, read_json
 from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
 
 PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"

@@ -14,13 +14,12 @@ from other_backbone import SHAPE
 from published import tuned_model, tuning, write_published
 from test_model import difference, request, rows
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from train.config.train_config import validate
-from train.data.dataset import collate
 from train.models import backbones
 from train.models.aac_multimodal_model import AACMultimodalModel
 from train.models.attention import SHARED_PREFIX
-from train.models.generation import encode_pictures
+from train.models.batch import collate
 
 FROZEN_PROJECTOR = {"train_projector": False}
 EVERYTHING = {"lora_vision": True, "lora_projector": True}
@@ -76,7 +75,7 @@ def test_lora_stays_in_the_decoder_unless_asked(folder: Path) -> None:
 @pytest.mark.parametrize("changes", [{}, EVERYTHING, FROZEN_PROJECTOR])
 def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes: dict[str, bool]) -> None:
     model = tuned_model(folder, **changes)
-    _, grads = learn(model, *encode_pictures(model, pictures()))
+    _, grads = learn(model, *model.encode_pictures(pictures()))
     trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
     reached = {name.removeprefix("backbone.") for name, grad in grads.items() if grad.abs().sum() > 0}
     assert trained <= reached and all(name in trained for name in reached if name.startswith("model."))
@@ -87,7 +86,7 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
 def test_gradient_checkpointing_changes_no_number(folder: Path) -> None:
     """Loss and gradients with decoder, tower and projector adapted, through the rows' own attention."""
     model = tuned_model(folder, **EVERYTHING).train()
-    cards, frames = encode_pictures(model, pictures())
+    cards, frames = model.encode_pictures(pictures())
     loss, grads = learn(model, cards, frames)
     model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     checked, checked_grads = learn(model, cards, frames)
@@ -130,7 +129,7 @@ def test_cards_are_cached_at_the_last_frozen_boundary(
     model = tuned_model(folder, **changes)
     cached = CardFeatures(model, cards, tmp_path / "features")
     assert backbones.boundary(model.backbone) == boundary and cached[0].ndim == dimensions
-    fresh_cards, frames = encode_pictures(model, pictures())
+    fresh_cards, frames = model.encode_pictures(pictures())
     loss, grads = learn(model, [cached[i] for i in range(6)], cached.sizes)
     fresh_loss, fresh_grads = learn(model, fresh_cards, frames)
     assert loss == pytest.approx(fresh_loss, rel=1e-5) and difference(grads, fresh_grads) < 1e-5
@@ -180,8 +179,8 @@ def test_several_processes_share_one_cache(folder: Path, cards: list[Path], tmp_
 
 def test_a_card_keeps_its_cluster_while_the_tower_trains(folder: Path) -> None:
     plain, adapted = tuned_model(folder), tuned_model(folder, **EVERYTHING)
-    before = backbones.pool_cards(plain.backbone, encode_pictures(plain, pictures())[0])
-    views, _ = encode_pictures(adapted, pictures())
+    before = backbones.pool_cards(plain.backbone, plain.encode_pictures(pictures())[0])
+    views, _ = adapted.encode_pictures(pictures())
     assert torch.allclose(backbones.pool_cards(adapted.backbone, views), before, atol=1e-5)
     vision = adapted.backbone.model.vision_embed_tokens
     assert not torch.allclose(vision.encode(views[0])[0].mean(0), before[0], atol=1e-2)  # LoRA does change the tower
@@ -272,7 +271,7 @@ def test_another_backbone_needs_no_change_elsewhere(other: dict[str, Any], tmp_p
     """It learns, answers, is saved and loaded through the same heads, data path and decoding."""
     torch.manual_seed(0)
     model = fresh_model(**other, centroids=torch.randn(5, 12))
-    cards, frames = encode_pictures(model, pictures())
+    cards, frames = model.encode_pictures(pictures())
     before, grads = learn(model, cards, frames)
     assert any("img_projection" in name for name in grads) and any("context.blocks" in name for name in grads)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
@@ -322,8 +321,8 @@ def test_the_command_trains_what_it_is_asked_to(
     """`train/train.py` over a pretrained base: adapters move, in the tower too, and the checkpoint holds no base."""
     import json
 
+    from train.models import checkpoint
     from train.train import main
-    from train.utils import checkpoint
 
     small = {key: tuning(folder)[key] for key in ("model_path", "model_size", "device", "lora_r", "persona_tokens")}
     small |= {"max_steps": 2, "batch_size": 4, "gradient_accumulation_steps": 1, "num_workers": 0, "use_fp16": False}

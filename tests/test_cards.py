@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 import data_prepare
+from aac.io import read_json
+from aac.records import load_samples, nfc
 from dataset.prepare import cards, embed
-from dataset.prepare.records import load_samples, nfc, read_json
 from tests.workshop import WORDS, draw_card, prepare
 
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import data_prepare
-from dataset.prepare.records import UserError, load_samples, read_json, write_json
+from aac.io import UserError, read_json, write_json
+from aac.records import load_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = 7

@@ -18,8 +18,9 @@ import pytest
 import torch
 from conftest import fresh_model
 
-from dataset.prepare.records import UserError
-from train.utils import checkpoint, run_folder
+from aac.io import UserError
+from train.loop import run_folder
+from train.models import checkpoint
 
 SHELL = {"format": checkpoint.FORMAT, "config": {}, "base": {}, "tokenizer": ""}
 

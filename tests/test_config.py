@@ -11,10 +11,10 @@ import pytest
 import torch
 from conftest import tiny_settings
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from train.config import train_config
 from train.config.train_config import TRAIN_CONFIG, load_config, validate
-from train.utils import estimate, optimization, processes
+from train.loop import estimate, optimization, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 GIB = estimate.GIB

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from aac.io import UserError, read_json
+from aac.records import load_samples
 from dataset.prepare.corrections import overlay, read_corrections
-from dataset.prepare.records import UserError, load_samples, read_json
 from tests.workshop import content, prepare
 
 THREE = ["이렇게 말해 주세요.", "이렇게 말할까요?", "이 말이에요."]

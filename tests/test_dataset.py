@@ -6,8 +6,9 @@ from typing import Any
 
 from conftest import SENTENCES, WORDS
 
-from dataset.prepare.records import Context, Persona, Sample
-from train.data.dataset import AACDataset, Row
+from aac.records import Context, Persona, Sample
+from train.data.dataset import AACDataset
+from train.models.batch import Row
 
 PERSONA = Persona.parse({"age": 30, "gender": "female", "speech_level": "해요체", "utterance_length": "짧게"})
 CONTEXT = Context.parse({"time": "오후", "place": "집", "interaction_partner": "친구", "current_activity": "쉬는 중"})

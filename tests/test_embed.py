@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aac.io import read_json
 from dataset.prepare import embed
-from dataset.prepare.records import read_json
 from tests.workshop import WORDS, content, prepare
 
 

@@ -13,12 +13,14 @@ from unicodedata import normalize
 
 import pytest
 
-from dataset.prepare.records import Sample, load_samples, read_json, write_json
+from aac.io import read_json, write_json
+from aac.records import Sample, load_samples
 from tests.conftest import fresh_model
 from train.evaluate import main
-from train.utils import ablations
-from train.utils.baselines import nearest
-from train.utils.candidates import read_predictions, write_predictions
+from train.models import parts
+from train.scoring import ablations
+from train.scoring.baselines import nearest
+from train.scoring.predictions import read_predictions, write_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
 LEXICAL = ["--similarity-model", "lemma-tfidf"]
@@ -104,8 +106,8 @@ def test_parts_change_the_model_and_come_back(model) -> None:
     import torch
 
     from tests.conftest import SENTENCES, pictures
-    from train.models.generation import parse_request
-    from train.utils.candidates import answered
+    from train.interpreter.candidates import parse_request
+    from train.scoring.predictions import answered
 
     persona = {"age": 9, "gender": "여성", "interesting_topics": ["공"], "preferred_category_types": [1, 2]}
     context = {"place": "집", "interaction_partner": "친구"}
@@ -119,16 +121,16 @@ def test_parts_change_the_model_and_come_back(model) -> None:
             return float(model(*answered(model, [sample], [request]))["language"])
 
     whole = loss()
-    for name, parts in ablations.PARTS.items():
-        with ablations.without(model, parts):
+    for name, taken in ablations.PARTS.items():
+        with parts.without(model, taken):
             # The answers of this batch are told no style: that embedding is looked at below.
             assert (loss() == whole) == (name == "no_style_embedding"), name
         assert loss() == whole, name
     opening = model.styles.embedding.weight.clone()
-    with ablations.without(model, ["style_embedding"]):
+    with parts.without(model, ["style_embedding"]):
         assert (model.styles.embedding.weight == model.styles.embedding.weight[3]).all()
     assert torch.equal(model.styles.embedding.weight, opening)
-    with pytest.raises(RuntimeError), ablations.without(model, ["context_attention"]):
+    with pytest.raises(RuntimeError), parts.without(model, ["context_attention"]):
         raise RuntimeError
     assert loss() == whole
 
@@ -136,8 +138,8 @@ def test_parts_change_the_model_and_come_back(model) -> None:
 def test_without_persona_embedding_everybody_is_unknown(model) -> None:
     import torch
 
-    from dataset.prepare.records import Context, Persona
-    from train.data.dataset import Row, conditions
+    from aac.records import Context, Persona
+    from train.models.batch import Row, conditions
 
     def soft(persona: Persona) -> torch.Tensor:
         row = Row([], [], [], [], persona, Context())
@@ -148,13 +150,13 @@ def test_without_persona_embedding_everybody_is_unknown(model) -> None:
     somebody = Persona(age="아동", gender="여성", disability_type="자폐성장애", interesting_topics=["기차"])
     unknown = soft(Persona())
     assert not torch.allclose(soft(somebody), unknown)
-    with ablations.without(model, ["persona_embedding"]):
+    with parts.without(model, ["persona_embedding"]):
         assert torch.equal(soft(somebody), unknown)
 
 
 def test_shuffles_give_everybody_something_else(model) -> None:
     from tests.conftest import pictures
-    from train.models.generation import parse_request
+    from train.interpreter.candidates import parse_request
 
     asked = [
         {"images": [picture], "persona_info": {"age": age}, "context_info": {"place": place}}
@@ -452,7 +454,7 @@ def test_a_part_left_out_stays_out_through_training_and_saving(part: str, tmp_pa
 
     model = fresh_model(parts_off=[part])
     if part == "context_attention":  # the fixture opens the gates
-        ablations.leave_out(model, [part])
+        parts.leave_out(model, [part])
     weights = {
         "persona_embedding": lambda m: m.persona.fields[0].weight,
         "context_attention": lambda m: next(iter(m.context.blocks.values())).gate,

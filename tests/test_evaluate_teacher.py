@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dataset.prepare.records import load_samples, read_json
+from aac.io import read_json
+from aac.records import load_samples
 from tests.chat_server import Chat, ChatServer, good_answer
 from train.evaluate import main
-from train.utils.candidates import read_predictions, write_predictions
+from train.scoring.predictions import read_predictions, write_predictions
 
 
 @pytest.fixture

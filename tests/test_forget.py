@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import data_prepare
+from aac.io import read_json
+from aac.records import load_samples
 from dataset.prepare.journal import Journal
-from dataset.prepare.records import load_samples, read_json
 from tests.chat_server import ChatServer, good_answer
 from tests.test_teacher_remote import home, line, point_at, settings
 from tests.workshop import prepare

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset.prepare.gate import check, comparable, mended, polarity_kept
-from dataset.prepare.korean import analyse, join
-from dataset.prepare.lexicon import load_lexicon
-from dataset.prepare.records import Context, Persona
+from aac.gate import check, comparable, mended, polarity_kept
+from aac.korean import analyse, join
+from aac.lexicon import load_lexicon
+from aac.records import Context, Persona
 from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
 
 NEGATIVE = {"안", "못", "싫다", "없다", "모르다", "아니요", "하지 마세요", "그게 아니에요", "그만", "끝"}
@@ -178,7 +178,7 @@ class _Planted:
         self.encoder, self.texts = encoder, [first, again]
 
     def decode(self, prefixes, temperature=0.0, seed=0):
-        from train.models.decoding import Decoded
+        from train.interpreter.decoding import Decoded
 
         texts = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
         ids = [self.encoder.answer(text) for text in texts]
@@ -192,7 +192,7 @@ class _Planted:
 
 def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model, monkeypatch):
     """240 bad candidates come out of the decoder: none is shown. Half of the time a second try would be good."""
-    from train.models import generation
+    from train.interpreter import candidates
 
     wanted = ("polarity_flipped", "person_added", "number_added", "card_missing", "not_hangul", "duplicate")
     by_reason = {reason: [] for reason in wanted}
@@ -206,10 +206,10 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
         good = interpret(keywords, Persona(age="성인"), context)
         again = [*three[:place], good[place] if number % 2 else three[place], *three[place + 1 :]]
         planted = _Planted(model.encoder, three, again)
-        monkeypatch.setattr(generation, "Prefilled", lambda *args, planted=planted: planted)
-        request = generation.Request([], [], Persona(age="성인"), context, list(keywords))
-        monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
-        shown = generation.interpret_parsed(model, [request])[0]
+        monkeypatch.setattr(candidates, "Prefilled", lambda *args, planted=planted: planted)
+        request = candidates.Request([], [], Persona(age="성인"), context, list(keywords))
+        monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
+        shown = candidates.interpret_parsed(model, [request])[0]
         texts = [candidate["text"] for candidate in shown]
         bad = shown[place]
         assert bad["text"] != three[place] and reason in bad["reasons"], (reason, keywords, three, texts)
@@ -220,7 +220,7 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
         assert texts[:place] + texts[place + 1 :] == [*three[:place], *three[place + 1 :]]
         sources[bad["source"]] += 1
         planted.texts = [three]
-        bare = generation.interpret_parsed(model, [request], gated=False)[0]
+        bare = candidates.interpret_parsed(model, [request], gated=False)[0]
         assert bare[place]["text"] == model.encoder.decode(model.encoder.answer(three[place]))  # the gate did it
     assert sum(sources.values()) == 240
     assert min(sources.values()) >= 100, sources
@@ -228,26 +228,26 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
 
 def test_a_second_try_that_repeats_a_sibling_is_not_taken(model, monkeypatch):
     """Of two equal candidates the gate blames the later one: here the later one stands already."""
-    from train.models import generation
+    from train.interpreter import candidates
 
     planted = _Planted(model.encoder, ["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."])
-    monkeypatch.setattr(generation, "Prefilled", lambda *args: planted)
-    monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
+    monkeypatch.setattr(candidates, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
     for keywords in (None, ["물"]):
         planted.texts = [["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."]]
-        request = generation.Request([], [], Persona(), Context(), keywords)
-        shown = generation.interpret_parsed(model, [request])[0]
+        request = candidates.Request([], [], Persona(), Context(), keywords)
+        shown = candidates.interpret_parsed(model, [request])[0]
         assert len({comparable(candidate["text"]) for candidate in shown}) == 3
         assert shown[0]["source"] in ("fixed", "grammar", "keywords") and not shown[0]["passed"]
 
 
 def test_an_ending_is_mended_before_anything_is_decoded_again(model, monkeypatch):
-    from train.models import generation
+    from train.interpreter import candidates
 
     planted = _Planted(model.encoder, ["물야.", "물 주세요.", "물이 없어요."], ["never"] * 3)
-    monkeypatch.setattr(generation, "Prefilled", lambda *args: planted)
-    monkeypatch.setattr(generation, "prompt_batch", lambda *args: (None, [], []))
-    shown = generation.interpret_parsed(model, [generation.Request([], [], Persona(), Context(), None)])[0]
+    monkeypatch.setattr(candidates, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
+    shown = candidates.interpret_parsed(model, [candidates.Request([], [], Persona(), Context(), None)])[0]
     assert [c["text"] for c in shown] == ["물이야.", "물 주세요.", "물이 없어요."]
     assert shown[0]["source"] == "model, ending mended" and shown[0]["reasons"] == ["particle_wrong"]
     assert all(candidate["passed"] for candidate in shown)

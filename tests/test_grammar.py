@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset.prepare.korean import covers, is_negative, is_question, speech_level
-from dataset.prepare.lexicon import load_lexicon, lookup
-from dataset.prepare.records import Context, Persona
-from dataset.prepare.register import levels
+from aac.korean import covers, is_negative, is_question, speech_level
+from aac.lexicon import load_lexicon, lookup
+from aac.records import Context, Persona
+from aac.register import levels
 from dataset.prepare.teachers.endings import conjugate, copula, particle
 from dataset.prepare.teachers.frames import NO_OBJECT, frames
 from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret, next_cards, sample_context

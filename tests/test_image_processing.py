@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from tests.parity import rule
 from train.models.image_processing import Phi3VisionProcessor, hd_size
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dataset.prepare.korean import (
+from aac.korean import (
     card_lemmas,
     content_lemmas,
     covers,
@@ -11,7 +11,7 @@ from dataset.prepare.korean import (
     speech_level,
     tokens,
 )
-from dataset.prepare.lexicon import load_lexicon, lookup
+from aac.lexicon import load_lexicon, lookup
 
 CORE = (
     "나 너 이거 여기 주세요 더 다시 원하다 도와주세요 기다리다 네 아니요 좋다 싫다 그만 안 못 끝 "

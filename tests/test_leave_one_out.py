@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sacrebleu.metrics import BLEU
 
-from dataset.prepare.korean import tokens
-from dataset.prepare.records import Sample, write_json
+from aac.io import write_json
+from aac.korean import tokens
+from aac.records import Sample
 from tests.test_metrics import SAMPLES
-from train.utils.leave_one_out import agreement, writers
+from train.scoring.leave_one_out import agreement, writers
 from train.utils.metrics import Prediction, measure
 
 ROWS = SAMPLES[:24]

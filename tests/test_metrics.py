@@ -7,10 +7,11 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from dataset.prepare.korean import tokens
-from dataset.prepare.records import Context, Persona, Sample, UserError
-from train.utils import text_metrics
-from train.utils.aac_metrics import context_relevance
+from aac.io import UserError
+from aac.korean import tokens
+from aac.records import Context, Persona, Sample
+from train.scoring import text_metrics
+from train.scoring.aac_metrics import context_relevance
 from train.utils.metrics import Prediction, references_report, score
 
 FOODS = ["물", "우유", "밥", "빵", "사과", "과자", "포도", "국"]

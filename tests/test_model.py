@@ -10,12 +10,12 @@ import pytest
 import torch
 from conftest import SENTENCES, WORDS, fresh_model, pictures
 
-from dataset.prepare.records import Context, Persona, UserError
+from aac.io import UserError
+from aac.records import Context, Persona
 from train.config.train_config import TRAIN_CONFIG
-from train.data.dataset import IGNORE, Row, collate
 from train.models.aac_multimodal_model import AACMultimodalModel
+from train.models.batch import IGNORE, Row, collate
 from train.models.conditioning import ContextAttention, Memory
-from train.models.generation import encode_pictures
 
 PERSONAS = [
     Persona.parse(
@@ -47,7 +47,7 @@ def losses(
     model: Any, some: list[Row], drop: bool = False, **changed: Any
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss sums and gradients of a batch, some of its fields `changed`."""
-    features, sizes = encode_pictures(model, pictures())
+    features, sizes = model.encode_pictures(pictures())
     features = [feature.clone() for feature in features]
     clusters = model.picture_clusters(features)
     batch = replace(collate(some, model.encoder, clusters, [drop] * len(some)), **changed)
@@ -184,8 +184,8 @@ def test_requests_together_equal_requests_alone(model: Any) -> None:
 
 
 def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: Any) -> None:
-    from train.models.decoding import Prefilled
-    from train.models.generation import parse_request, prompt_batch
+    from train.interpreter.candidates import parse_request, prompt_batch
+    from train.interpreter.decoding import Prefilled
 
     def sampled(numbers: list[int], seed: int, temperature: float = 1.0) -> list[list[int]]:
         parsed = [parse_request(model, request(n)) for n in numbers]
@@ -204,8 +204,8 @@ def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: A
 
 
 def test_an_ended_candidate_leaves_and_the_others_go_on_unchanged(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import train.models.decoding as decoding
-    from train.models.generation import parse_request, prompt_batch
+    import train.interpreter.decoding as decoding
+    from train.interpreter.candidates import parse_request, prompt_batch
 
     with torch.inference_mode():
         session = decoding.Prefilled(model, *prompt_batch(model, [parse_request(model, request(n)) for n in range(2)]))
@@ -224,8 +224,8 @@ def test_an_ended_candidate_leaves_and_the_others_go_on_unchanged(model: Any, mo
 
 def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
     """Each greedy token is the best one of the whole-row forward that training uses."""
-    from train.models.decoding import Prefilled
-    from train.models.generation import parse_request, prompt_batch
+    from train.interpreter.candidates import parse_request, prompt_batch
+    from train.interpreter.decoding import Prefilled
 
     parsed = [parse_request(model, request(n)) for n in range(2)]
     with torch.inference_mode():

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from tests.parity import rule
 from train.models import phi3_vision
 from train.models.image_processing import Phi3VisionProcessor

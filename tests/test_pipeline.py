@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 import data_prepare
+from aac.io import read_json
+from aac.records import load_samples, split_of
 from dataset.prepare import embed
 from dataset.prepare.pipeline import STEPS
-from dataset.prepare.records import load_samples, read_json, split_of
 from tests.workshop import ROOT, content, draw_card, prepare
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dataset.prepare.register import levels, partner_class
+from aac.register import levels, partner_class
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS
 
 

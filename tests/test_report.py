@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from dataset.prepare.records import UserError
-from train.utils import page as page_module
-from train.utils import report
+from aac.io import UserError
+from train.pages import demo_page
+from train.pages import page as page_module
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -66,7 +66,7 @@ class _Page(HTMLParser):
 @pytest.fixture
 def page(items, tmp_path):
     path = tmp_path / "page.html"
-    report.write_page(path, items, "AAC <카드> 해석", SCORES)
+    demo_page.write_page(path, items, "AAC <카드> 해석", SCORES)
     return path.read_text(encoding="utf-8")
 
 
@@ -116,7 +116,7 @@ def test_table_of_scores(page):
 def test_who_wrote_the_references_stands_in_the_table():
     lines = {"references": {"bleu4": 50.4}, "candidates": {"bleu4": 48.6}}
     found = {"written_by": {"grammar": 588, "person": 12}, **lines, "person": lines}
-    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td>", report.score_table({**SCORES, "leave_one_out": found}))
+    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td>", demo_page.score_table({**SCORES, "leave_one_out": found}))
     assert ("참고 문장끼리 (오프라인 교사 588건, 사람 12건)", "50.4") in rows
     assert ("사람이 고친 참고 문장끼리", "50.4") in rows
     assert ("그 자리에 넣은 후보 문장 (사람이 고친 행)", "48.6") in rows
@@ -125,7 +125,7 @@ def test_who_wrote_the_references_stands_in_the_table():
 def test_page_without_scores_or_pictures(items, tmp_path):
     items[0]["cards"][1].unlink()
     items[1]["cards"][0].write_bytes(b"not a picture")
-    report.write_page(tmp_path / "page.html", items, "카드", {})
+    demo_page.write_page(tmp_path / "page.html", items, "카드", {})
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<table" not in page
     assert "url(" not in page
@@ -134,12 +134,12 @@ def test_page_without_scores_or_pictures(items, tmp_path):
 
 def test_png_draws_hangul_and_cards(items, tmp_path):
     path = tmp_path / "demo.png"
-    report.draw_png(path, items)
+    demo_page.draw_png(path, items)
     first = Image.open(path).convert("RGB")
     colours = {colour for _, colour in first.getcolors(1 << 24)}
     assert {RED, BLUE} <= colours
     items[1]["candidates"][2] = "물 많이 줘."
-    report.draw_png(path, items)
+    demo_page.draw_png(path, items)
     changed = ImageChops.difference(first, Image.open(path).convert("RGB")).getbbox()
     assert changed is not None
     assert changed[0] > first.width / 2
@@ -149,7 +149,7 @@ def test_png_draws_hangul_and_cards(items, tmp_path):
 def test_font_draws_different_signs_differently():
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(report.korean_font()), 40)
+    font = ImageFont.truetype(str(demo_page.korean_font()), 40)
     shapes = set()
     for sign in "물컵줘뷁힣":
         sheet = Image.new("L", (60, 60))
@@ -162,17 +162,17 @@ def test_without_a_korean_font_nothing_is_drawn(items, tmp_path, monkeypatch):
     from importlib.resources import files
 
     latin = files("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"
-    monkeypatch.setattr(report, "_fonts", lambda: iter([latin, "no such font.ttf"]))
+    monkeypatch.setattr(demo_page, "_fonts", lambda: iter([latin, "no such font.ttf"]))
     with pytest.raises(UserError, match="no Korean font"):
-        report.draw_png(tmp_path / "demo.png", items)
+        demo_page.draw_png(tmp_path / "demo.png", items)
     assert not (tmp_path / "demo.png").exists()
 
 
 def test_long_lines_are_broken(items):
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(report.korean_font()), 20)
+    font = ImageFont.truetype(str(demo_page.korean_font()), 20)
     text = "저녁에 물을 마시고 싶어요 " + "가" * 60
-    lines = report._wrapped(text, font, 200)
+    lines = demo_page._wrapped(text, font, 200)
     assert all(font.getlength(line) <= 200 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")

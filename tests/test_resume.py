@@ -15,7 +15,7 @@ import pytest
 import torch
 from run_process import arguments, run, start
 
-from train.utils import checkpoint
+from train.models import checkpoint
 
 UPDATES = 12  # of 5 an epoch: 9 batches in windows of 2, the last one partial
 SPEEDS = ("time", "samples_per_second", "tokens_per_second", "memory_gib", "data_wait")
@@ -62,7 +62,7 @@ class At:
         self.forward, self.number = forward, number
 
     def __call__(self) -> None:
-        from train.utils.update import Updater
+        from train.loop.update import Updater
 
         forward, seen = Updater.forward, []
 

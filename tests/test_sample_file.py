@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from dataset.prepare import stream
-from dataset.prepare.records import UserError, load_samples, read_json, write_json
+from aac import stream
+from aac.io import UserError, read_json, write_json
+from aac.records import load_samples
 from train.data import loading
 from train.data.sample_file import SampleFile
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aac.io import read_json
 from dataset.prepare import sampling
-from dataset.prepare.records import read_json
 from tests.workshop import draw_card, prepare
 
 

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from dataset.prepare.records import Context, Persona, Sample, UserError
-from train.utils import similarity
+from aac.io import UserError
+from aac.records import Context, Persona, Sample
+from train.scoring import similarity
+from train.scoring.similarity import LEXICAL, LemmaTfidf, SentenceModel, choose
 from train.utils.metrics import Prediction, score
-from train.utils.similarity import LEXICAL, LemmaTfidf, SentenceModel, choose
 
 REFERENCES = [["물을 마시고 싶어요.", "물 주세요.", "물 있어요?"], ["밥을 먹을래요.", "밥 주세요.", "밥 있어요?"]]
 

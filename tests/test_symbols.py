@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from aac.io import UserError
+from aac.lexicon import load_lexicon
+from aac.records import card_keyword, nfc
 from dataset.prepare import symbols
-from dataset.prepare.lexicon import load_lexicon
-from dataset.prepare.records import UserError, card_keyword, nfc
 
 CODES = sorted({code for row in symbols.load_compositions() for code in row.hexcodes})
 SKIN_TONES = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"}

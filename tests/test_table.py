@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dataset.prepare.records import UserError
-from train.utils.table import Table, column
+from aac.io import UserError
+from train.scoring.table import Table, column
 
 
 def table(values: list[float], people: list[str] | None = None, **more: np.ndarray) -> Table:

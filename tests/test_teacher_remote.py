@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import data_prepare
+from aac.io import UserError, read_json
+from aac.records import Context, Persona, load_samples
 from dataset.prepare.journal import Journal, Ledger, read_lines
 from dataset.prepare.privacy import SHIPPED_FILE, may_leave, persona_digest
-from dataset.prepare.records import Context, Persona, UserError, load_samples, read_json
 from dataset.prepare.teachers.ask import Ask
 from dataset.prepare.teachers.grammar import interpret
 from dataset.prepare.teachers.openai_settings import Settings, read_env

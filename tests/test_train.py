@@ -17,9 +17,10 @@ import pytest
 import torch
 from run_process import arguments, run, start
 
+from train.loop import processes
+from train.models import checkpoint
 from train.models.aac_multimodal_model import AACMultimodalModel
 from train.train import main
-from train.utils import checkpoint, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -184,7 +185,7 @@ def poison(
     monkeypatch: pytest.MonkeyPatch, from_update: int, spoil: Callable[[torch.Tensor, Any], torch.Tensor]
 ) -> list:
     """From an update on, one record's loss is spoilt. Returns the list that will hold its id."""
-    from train.utils.update import Updater
+    from train.loop.update import Updater
 
     forward, step, chosen, now = AACMultimodalModel.forward, Updater.step, [], [0]
 
@@ -242,7 +243,7 @@ def with_scaler(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
 
 def overflow(monkeypatch: pytest.MonkeyPatch, updates: set[int]) -> None:
     """Gradients of these updates overflow."""
-    from train.utils.update import Updater
+    from train.loop.update import Updater
 
     gradients = Updater.gradients
 
@@ -324,10 +325,10 @@ def test_a_nan_loss_under_the_scaler_is_no_overflow(
 
 
 def test_early_stopping(workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    from train.utils import evaluation
+    from train.loop import validation
 
     values = iter([3.0, 2.0, 2.5, 2.0, 9.0])
-    monkeypatch.setattr(evaluation, "validation_loss", lambda *_: next(values))
+    monkeypatch.setattr(validation, "validation_loss", lambda *_: next(values))
     line = arguments(workspace, "--set", "eval_steps=1", "early_stopping_patience=2", "max_steps=100")
     assert main(line) == 0
     assert "stopping early" in caplog.text and steps(workspace)[0] == 4
@@ -495,7 +496,7 @@ def test_mistakes_exit_2_with_one_clear_line(workspace: Path, more: list[str], w
 
 def test_a_validation_row_that_is_too_long_is_named_at_the_start(workspace: Path, last: Last) -> None:
     """Not at the first evaluation, a week later."""
-    from dataset.prepare.records import load_samples
+    from aac.records import load_samples
 
     path = workspace / "dataset/processed/dataset_completed.json"
     rows = json.loads(path.read_text(encoding="utf-8"))

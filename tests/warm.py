@@ -4,7 +4,7 @@ import sklearn.cluster
 import sklearn.decomposition
 import sklearn.manifold  # noqa: F401
 
-from dataset.prepare.korean import join, kiwi
+from aac.korean import join, kiwi
 
 kiwi()
 join([("가", "VV"), ("어", "EF")])

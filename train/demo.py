@@ -22,7 +22,8 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import UserError, load_samples, read_json, write_json  # noqa: E402
+from aac.io import UserError, read_json, write_json  # noqa: E402
+from aac.records import load_samples  # noqa: E402
 
 # No card is rare: about 125 training rows a card (the public default of 200 gives about 35); with more rows the same
 # sentences come again and again.
@@ -90,7 +91,7 @@ def evaluate(workspace: Path, data: Path, done: dict[str, Any]) -> dict[str, Any
 
 def unseen_rows(workspace: Path, data: Path) -> Path:
     """The test split's cards, told by the personas and to the partners that training never saw."""
-    from dataset.prepare.records import Context, Persona, split_of
+    from aac.records import Context, Persona, split_of
     from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret
 
     people = [Persona.parse(entry) for entry in read_json(ROOT / "dataset/persona_held_out.json")]
@@ -114,7 +115,7 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
     from train.config.train_config import TRAIN_CONFIG
     from train.data.features import open_picture
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.utils import report
+    from train.pages import demo_page
 
     samples = [s for s in load_samples(data)[0] if s.split == "test"]
     picked = []
@@ -149,8 +150,8 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
         )
     folder = workspace / "train/logs/demo"
     folder.mkdir(parents=True, exist_ok=True)
-    report.write_page(folder / "index.html", items, "AAC 카드 해석", scores)
-    report.draw_png(folder / "demo.png", items)
+    demo_page.write_page(folder / "index.html", items, "AAC 카드 해석", scores)
+    demo_page.draw_png(folder / "demo.png", items)
     return folder / "index.html"
 
 

@@ -25,15 +25,16 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import SPLITS, UserError, load_samples, write_json  # noqa: E402
+from aac.io import UserError, write_json  # noqa: E402
+from aac.records import SPLITS, load_samples  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from train.interpreter.candidates import Request
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.models.generation import Request
-    from train.utils.table import Table
+    from train.scoring.table import Table
 
 log = logging.getLogger("aac")
 HABIT_ROWS = 4000  # that lengths, vocabulary and idf are learned from: more change the third digit, and cost seconds
@@ -127,7 +128,7 @@ class Scorer:
     """Candidates to counts, with everything that is fitted or loaded once."""
 
     def __init__(self, rows: Rows, similarity_model: str | None) -> None:
-        from train.utils import aac_metrics, similarity
+        from train.scoring import aac_metrics, similarity
 
         self.rows = rows
         learned = rows.learned
@@ -155,10 +156,12 @@ class Scorer:
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
-    from train.utils import ablations, comparison, leave_one_out, metrics, score_page
-    from train.utils.baselines import baselines
-    from train.utils.candidates import read_predictions, write_predictions
-    from train.utils.table import beside
+    from train.pages import report_page
+    from train.scoring import ablations, comparison, leave_one_out
+    from train.scoring.baselines import baselines
+    from train.scoring.predictions import read_predictions, write_predictions
+    from train.scoring.table import beside
+    from train.utils import metrics
 
     rows = Rows(args)
     if args.dry_run:
@@ -195,7 +198,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     result["rows_digest"] = comparison.write_rows(rows.output, table)
     write_json(rows.output / "metrics.json", result)
     write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
-    score_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
+    report_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
     show(result)
     for name in ("metrics.json", "report.html"):
         print(f"-> {rows.output / name}")
@@ -203,7 +206,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:
-    from train.utils.teacher_row import teacher_candidates
+    from train.scoring.teacher_row import teacher_candidates
 
     voice = rows.config["voice"]
     return teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
@@ -214,7 +217,7 @@ def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list
     import torch
 
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.utils.candidates import encode_cards, requests_of
+    from train.scoring.predictions import encode_cards, requests_of
 
     checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -227,7 +230,7 @@ def score_model(
     args: argparse.Namespace, rows: Rows, scorer: Scorer, model: AACMultimodalModel, requests: list[Request]
 ) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
     """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
-    from train.utils.candidates import generate, styles_read
+    from train.scoring.predictions import generate, styles_read
 
     three = generate(model, requests, "candidates")
     threes = [[c["text"] for c in t] for t in three]
@@ -257,9 +260,10 @@ def without_parts(
 ) -> dict[str, Any]:
     """The same rows with parts taken away: a baseline that knows neither person nor context, and with `--ablate`
     `ablations` and, as `inputs`, other ways to tell the cards."""
-    from train.utils import ablations
-    from train.utils.candidates import blank_card, generate
-    from train.utils.table import beside
+    from train.models import parts
+    from train.scoring import ablations
+    from train.scoring.predictions import blank_card, generate
+    from train.scoring.table import beside
 
     def scored(name: str, changed: list[Request]) -> dict[str, Any]:
         three = generate(model, changed, name)
@@ -277,7 +281,7 @@ def without_parts(
                     raise
                 log.warning("%s: left out", error)
         else:
-            with ablations.without(model, ablations.PARTS[name]):
+            with parts.without(model, ablations.PARTS[name]):
                 found[name] = scored(name, requests)
     told: dict[str, Any] = {}
     if args.ablate == [] and not args.with_keywords:
@@ -293,7 +297,7 @@ def without_parts(
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
     """Paired differences of two evaluations."""
-    from train.utils import comparison
+    from train.scoring import comparison
 
     result = comparison.compare(*(Path(path) for path in args.compare))
     comparison.show(result, args.compare)
@@ -304,8 +308,9 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 
 def rate(args: argparse.Namespace) -> dict[str, Any]:
     """Write a blind rating sheet of two sets of predictions, or sum up filled ones."""
-    from train.utils import rating, rating_sheet
-    from train.utils.candidates import read_predictions
+    from train.pages import rating_sheet
+    from train.scoring import rating
+    from train.scoring.predictions import read_predictions
 
     rows = Rows(args)
     one, other = (read_predictions(Path(path), rows.samples, rows.known) for path in args.rate)

@@ -22,7 +22,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import UserError  # noqa: E402
+from aac.io import UserError  # noqa: E402
 
 if TYPE_CHECKING:
     from train.models.aac_multimodal_model import AACMultimodalModel
@@ -53,9 +53,9 @@ def export(checkpoint: str | Path, output: str | Path, dtype: str = "bf16", mode
     """
     import torch
 
+    from train.models import checkpoint as files
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.models.lora import merge_lora
-    from train.utils import checkpoint as files
 
     output = Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):

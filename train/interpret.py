@@ -18,7 +18,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from dataset.prepare.records import UserError, read_json  # noqa: E402
+from aac.io import UserError, read_json  # noqa: E402
 from train.config.train_config import TRAIN_CONFIG  # noqa: E402
 
 

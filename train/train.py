@@ -32,16 +32,16 @@ if not sys.stderr.isatty():
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
 
-from dataset.prepare.records import UserError  # noqa: E402
+from aac.io import UserError  # noqa: E402
 from train.config.train_config import ROOT as CONFIG_ROOT  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
-from train.utils.signals import StopSignal  # noqa: E402
+from train.loop.signals import StopSignal  # noqa: E402
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from train.loop.run_folder import Start
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.utils.run_folder import Start
 
 log = logging.getLogger("aac")
 WITHOUT_GPU = "What works here: python train/train.py --config train/config/tiny.json"
@@ -68,7 +68,7 @@ def check_hardware(config: dict[str, Any]) -> None:
     """Training refuses what cannot work, before anything is loaded."""
     import torch
 
-    from train.utils import estimate, processes
+    from train.loop import estimate, processes
 
     on_gpu = config["device"].startswith("cuda")
     if on_gpu and not torch.cuda.is_available():
@@ -101,8 +101,8 @@ class Trainer:
         from accelerate.utils import set_seed
 
         from train.data.run_data import RunData
-        from train.utils import estimate, optimization, resume
-        from train.utils.update import Updater
+        from train.loop import estimate, optimization, resume
+        from train.loop.update import Updater
 
         self.accelerator, self.is_main, self.stop, self.stopping = accelerator, accelerator.is_main_process, stop, 0
         config, parts = resume.settle(config, start, accelerator.num_processes)
@@ -159,8 +159,8 @@ class Trainer:
         from tqdm import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
-        from train.utils import estimate, run_folder
-        from train.utils.runlog import RunLog
+        from train.loop import estimate, run_folder
+        from train.loop.runlog import RunLog
 
         if self.is_main:
             if overwrite:
@@ -198,7 +198,7 @@ class Trainer:
 
     def _over(self) -> bool:
         """Finished, or told to stop: where one process is told, all stop after the same update."""
-        from train.utils.processes import summed
+        from train.loop.processes import summed
 
         if any(summed(self.accelerator, [self.stop.number])):
             self.stopping = self.stop.number or signal.SIGTERM
@@ -208,7 +208,7 @@ class Trainer:
         """The rest of this epoch, a window an update, to the end of the run or a signal."""
         import torch
 
-        from train.utils.optimization import set_rates
+        from train.loop.optimization import set_rates
 
         started = time.perf_counter()
         for window in self.data.windows(self.epoch, self.done):
@@ -238,7 +238,7 @@ class Trainer:
         """
         import torch
 
-        from train.utils import estimate
+        from train.loop import estimate
 
         collator, size = self.data.collator, self.config["batch_size"]
         together = self.accelerator.num_processes > 1
@@ -258,7 +258,7 @@ class Trainer:
 
     def _log_update(self, record: dict[str, float], seconds: float) -> None:
         """Every `logging_steps` a line, and the same numbers to the loggers."""
-        from train.utils import estimate, runlog
+        from train.loop import estimate, runlog
 
         self.bar.update()
         self.worked += seconds
@@ -279,11 +279,12 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Validation loss, and scores of generated sentences where asked; the best model so far is saved."""
-        from train.utils import checkpoint, evaluation, processes, run_folder
+        from train.loop import processes, run_folder, validation
+        from train.models import checkpoint
 
-        scores = {"val_loss": evaluation.validation_loss(self.updater, self.data)}
+        scores = {"val_loss": validation.validation_loss(self.updater, self.data)}
         if self.config["generation_samples"]:
-            scores |= evaluation.generation_scores(self)
+            scores |= validation.generation_scores(self)
         value = scores[self.config["best_metric"]]
         better = value < self.best
         told = ", ".join(f"{key} {score:.4f}" for key, score in scores.items())
@@ -305,7 +306,8 @@ class Trainer:
 
     def _save(self) -> Path:
         """This update's checkpoint: all that going on needs."""
-        from train.utils import checkpoint, processes
+        from train.loop import processes
+        from train.models import checkpoint
 
         path = self.checkpoints / f"checkpoint_step_{self.step}.pt"
         updater, scaler = self.updater, self.accelerator.scaler
@@ -324,7 +326,7 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Optimizer, loss scaler, position in the data and random states; the model was loaded before."""
-        from train.utils import processes
+        from train.loop import processes
 
         updater, progress = self.updater, state["progress"]
         processes.load_optimizer(updater, state["optimizer"])
@@ -341,7 +343,7 @@ class Trainer:
 
 def train(args: argparse.Namespace, stop: StopSignal) -> int:
     """Everything between the command line and the exit code."""
-    from train.utils import run_folder, runlog
+    from train.loop import run_folder, runlog
 
     config = load_config(args.config, args.set)
     root = Path(args.workspace).resolve()
@@ -350,7 +352,7 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
         runlog.check_wandb()
     import torch
 
-    from train.utils import estimate, processes
+    from train.loop import estimate, processes
 
     accelerator = processes.start(config)
     folder = at_root(config["checkpoint_dir"], root)
@@ -368,7 +370,7 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
 
 def dry_run(trainer: Trainer) -> int:
     """One update on the longest rows, then what the run would need. Saves nothing."""
-    from train.utils import estimate
+    from train.loop import estimate
 
     window = trainer.data.longest_window()
     started = time.perf_counter()

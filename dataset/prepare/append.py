@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aac.io import UserError, read_json, write_json
+from aac.records import nfc
+from aac.rules import row_problems
 from dataset.prepare import cards, cluster, embed, sampling
 from dataset.prepare.personas import blank_row
-from dataset.prepare.records import UserError, nfc, read_json, write_json
-from dataset.prepare.rules import row_problems
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dataset.prepare.records import UserError, write_json
-from dataset.prepare.rules import PICTURES, card_keyword, card_name_problem, nfc
+from aac.io import UserError, write_json
+from aac.rules import PICTURES, card_keyword, card_name_problem, nfc
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

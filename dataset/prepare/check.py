@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from aac.io import UserError, read_json
+from aac.records import Rows, Sample, by_split, nfc, read_clusters, read_rows
+from aac.rules import Problem
 from dataset.prepare.cards import POOR, examine, pictures_in
-from dataset.prepare.records import Rows, Sample, UserError, by_split, nfc, read_clusters, read_json, read_rows
-from dataset.prepare.rules import Problem
 
 SHOWN = 20  # of one kind; how many more there are is said
 CARDS_SHOWN = 400
@@ -170,7 +171,7 @@ def _counter(path: Path) -> Callable[[str], int]:
 
 
 def _voice(samples: Sequence[Sample]) -> str:
-    from dataset.prepare.korean import seen_from_outside
+    from aac.korean import seen_from_outside
 
     outside = [sum(seen_from_outside(text, s.keywords) for text in s.output) for s in samples]
     share = sum(outside) / (3 * len(samples))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aac.io import read_json, write_atomic, write_json
+from aac.lexicon import lookup
 from dataset.prepare.embed import Array, open_card, save_array
-from dataset.prepare.lexicon import lookup
-from dataset.prepare.records import read_json, write_atomic, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

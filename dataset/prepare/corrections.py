@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.records import UserError, nfc
-from dataset.prepare.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
+from aac.io import UserError
+from aac.records import nfc
+from aac.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataset.prepare.lexicon import load_lexicon, lookup
-from dataset.prepare.records import UserError, nfc, read_json, write_atomic, write_json
+from aac.io import UserError, read_json, write_atomic, write_json
+from aac.lexicon import load_lexicon, lookup
+from aac.records import nfc
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

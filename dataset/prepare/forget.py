@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError, read_json, write_atomic, write_json
 from dataset.prepare.journal import forget_person
 from dataset.prepare.pipeline import keep_in_step
-from dataset.prepare.records import UserError, read_json, write_atomic, write_json
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

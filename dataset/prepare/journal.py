@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.records import UserError, write_atomic
+from aac.io import UserError, write_atomic
 
 log = logging.getLogger("aac")
 

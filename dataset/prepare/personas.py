@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError, read_json, write_json
+from aac.records import Persona
+from aac.rules import persona_problems
 from dataset.prepare.embed import encoder
-from dataset.prepare.records import Persona, UserError, read_json, write_json
-from dataset.prepare.rules import persona_problems
 
 if TYPE_CHECKING:
     from pathlib import Path

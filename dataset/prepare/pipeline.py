@@ -16,15 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError, read_json, write_json
+from aac.lexicon import LEXICON_FILE
+from aac.register import REGISTER_FILE
 from dataset.prepare import append, cards, cluster, embed, personas, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
-from dataset.prepare.records import UserError, read_json, write_json
 
 if TYPE_CHECKING:
     from dataset.prepare.teachers.openai_settings import Settings
 
 log = logging.getLogger("aac")
-HERE = Path(__file__).parent
+TEACHERS = Path(__file__).parent / "teachers"
 
 
 @dataclass(frozen=True)
@@ -95,34 +97,36 @@ def _fetch_and_filter(options: Options) -> str:
     return cards.filter_cards(options)
 
 
-LEXICON = HERE / "lexicon.csv"
-TEACHERS = HERE / "teachers"
 EMBEDDINGS = ("embeddings.json", "image_embeddings.npy", "text_embeddings.npy")
 ENCODER = ("encoder", "clip_image", "clip_text")
 CLUSTERS = ("clustering_results.json", "centroids.npy")
 STEPS = (
     Step(1, "cards", _fetch_and_filter, ("images", "labels", BANNED_FILE), ("cards.json",)),
-    Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON), EMBEDDINGS, (*ENCODER, "full_embeddings")),
+    Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON_FILE), EMBEDDINGS, (*ENCODER, "full_embeddings")),
     Step(3, "clusters", cluster.cluster_cards, EMBEDDINGS, (*CLUSTERS, "cluster_map.png"), ("clusters", "seed")),
     Step(4, "rows", personas.write_schema, ("personas",), ("dataset.json",), ("samples_per_persona",)),
     Step(
-        5, "cluster tags", cluster.tag_clusters, ("cards.json", *EMBEDDINGS, *CLUSTERS, LEXICON), ("cluster_tags.json",)
+        5,
+        "cluster tags",
+        cluster.tag_clusters,
+        ("cards.json", *EMBEDDINGS, *CLUSTERS, LEXICON_FILE),
+        ("cluster_tags.json",),
     ),
     Step(
         *(6, "preferences", personas.write_preferences),
-        reads=("personas", "cluster_tags.json", LEXICON),
+        reads=("personas", "cluster_tags.json", LEXICON_FILE),
         writes=("enhanced_persona.json",),
         settings=ENCODER,
     ),
     Step(
         *(7, "card combinations", sampling.write_cards),
-        reads=("dataset.json", "enhanced_persona.json", "cards.json", *CLUSTERS, LEXICON, TEACHERS),
+        reads=("dataset.json", "enhanced_persona.json", "cards.json", *CLUSTERS, LEXICON_FILE, TEACHERS),
         writes=("dataset_with_cards.json", "coverage.json"),
         settings=("samples_per_persona", "seed", "teacher"),
     ),
     Step(
         *(8, "interpretations", teach.write_interpretations),
-        reads=("dataset_with_cards.json", "corrections", LEXICON, TEACHERS, HERE / "register.json"),
+        reads=("dataset_with_cards.json", "corrections", LEXICON_FILE, TEACHERS, REGISTER_FILE),
         writes=("dataset_completed.json",),
         settings=("seed", "teacher", "start", "limit", "asked", "send_personas"),
     ),

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.records import Persona
+from aac.records import Persona
 
 # Digests, not `dataset/persona.json` itself: users write their own people into that file.
 SHIPPED_FILE = Path(__file__).with_name("synthetic_personas.txt")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aac.io import UserError, read_json, write_json
+from aac.records import Persona, read_clusters, sample_key
 from dataset.prepare.personas import read_personas
-from dataset.prepare.records import Persona, UserError, read_clusters, read_json, sample_key, write_json
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options
@@ -257,7 +258,7 @@ def plausible(teacher: str) -> tuple[Fits, Callable[[str], bool]]:
     remote teacher takes anything."""
     if teacher != "grammar":
         return lambda words, word: True, lambda word: True
-    from dataset.prepare.lexicon import lookup
+    from aac.lexicon import lookup
     from dataset.prepare.teachers.reading import read
 
     return (

@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.lexicon import Card, load_lexicon
-from dataset.prepare.records import UserError, nfc, write_atomic
+from aac.io import UserError, write_atomic
+from aac.lexicon import Card, load_lexicon
+from aac.records import nfc
 
 PACKAGE = "openmoji@17.0.0"
 INTEGRITY = "sha512-EBnYrNGdcdw+OSXmENeNE1yBNRu6tOraTmoOyUbJkTmvT/+XETp8RZLSJFzD3lrPc5N9CzsyPnRTk0Vp4UaI9w=="

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError, read_json, write_json
+from aac.records import Context, Persona, card_keyword
+from aac.rules import CONTEXT_FIELDS
 from dataset.prepare.append import finished_rows
 from dataset.prepare.corrections import Correction, overlay, read_corrections
 from dataset.prepare.privacy import is_shipped, may_leave
-from dataset.prepare.records import Context, Persona, UserError, card_keyword, read_json, write_json
-from dataset.prepare.rules import CONTEXT_FIELDS
 
 if TYPE_CHECKING:
     from dataset.prepare.pipeline import Options

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.records import UserError, read_json
+from aac.io import UserError, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there
     "style_loss_weight": 0.1,  # of the classifier beside the language loss; 0: confidence means nothing
     "style_labels": True,  # False: the data's outputs have no style order
-    "parts_off": [],  # parts built out of the model, to see what each is worth (train/utils/ablations.py)
+    "parts_off": [],  # parts built out of the model, to see what each is worth (train/scoring/ablations.py)
     "voice": "first",  # first: the person speaks; third: notes about the person
     # --- training
     "batch_size": 4,  # samples a step and device; each holds three interpretations

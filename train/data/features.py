@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.prepare.records import UserError, write_atomic
+from aac.io import UserError, write_atomic
 from train.models import backbones
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.network import Network
 
 log = logging.getLogger("aac")
 _CHUNK = 32
@@ -52,7 +52,7 @@ class CardFeatures:
         UserError: these cards alone would take more than that.
     """
 
-    def __init__(self, model: AACMultimodalModel, pictures: Sequence[Path], folder: Path) -> None:
+    def __init__(self, model: Network, pictures: Sequence[Path], folder: Path) -> None:
         from filelock import FileLock
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class CardFeatures:
         return [self[i].to(device) for i in indices], [self.sizes[i] for i in indices]
 
 
-def _key(model: AACMultimodalModel, pictures: Sequence[Path]) -> str:
+def _key(model: Network, pictures: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in pictures:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -97,11 +97,9 @@ def _key(model: AACMultimodalModel, pictures: Sequence[Path]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _compute(model: AACMultimodalModel, pictures: Sequence[Path], table_file: Path, limit: int) -> None:
+def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: int) -> None:
     """Encode in chunks, written as they come: memory does not grow with the number of cards."""
     from tqdm import tqdm
-
-    from train.models.generation import encode_pictures
 
     model.eval()
     finish = backbones.boundary(model.backbone) == "projector"
@@ -114,7 +112,7 @@ def _compute(model: AACMultimodalModel, pictures: Sequence[Path], table_file: Pa
         with open(unfinished, "wb") as file:
             for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
                 images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
-                features, frames = encode_pictures(model, images)
+                features, frames = model.encode_pictures(images)
                 pooled.append(backbones.pool_cards(model.backbone, features).cpu())
                 if finish:
                     with torch.no_grad():

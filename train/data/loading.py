@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dataset.prepare.records import Clusters, Sample, Split, by_split, nfc, stream_samples
+from aac.records import Clusters, Sample, Split, by_split, nfc, stream_samples
 from train.data.sample_file import SampleFile
 
 if TYPE_CHECKING:

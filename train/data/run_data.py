@@ -10,15 +10,16 @@ from heapq import nlargest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.prepare.records import Sample, nfc, read_clusters
+from aac.records import Sample, nfc, read_clusters
 from train.config.train_config import at_root
 from train.data import loading
-from train.data.dataset import AACDataset, Batch, BucketedBatches, Collator, find_cards, loader
+from train.data.dataset import AACDataset, BucketedBatches, Collator, find_cards, loader
 from train.data.features import CardFeatures
+from train.models.batch import Batch
 from train.models.conditioning import nearest_cluster
 
 if TYPE_CHECKING:
-    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.network import Network
 
 log = logging.getLogger("aac")
 
@@ -61,14 +62,14 @@ class RunData:
         self.index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
         self.identity = {"rows": read.digest, "clusters": loading.digest_of_clusters(self.clusters)}
 
-    def encode_cards(self, model: AACMultimodalModel, new_clusters: bool) -> None:
+    def encode_cards(self, model: Network, new_clusters: bool) -> None:
         """The cards' features under the model's tower; with `new_clusters` the model's centroids from them."""
         self.features = CardFeatures(model, self.pictures, self.path.parent / "features")
         if new_clusters:
             centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
             model.centroids = centroids.to(model.device)
 
-    def prepare(self, model: AACMultimodalModel, rank: int, processes: int, parts: int) -> None:
+    def prepare(self, model: Network, rank: int, processes: int, parts: int) -> None:
         """Rows and batches for this process; every row's length is checked now, not a week later.
 
         Raises:

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from dataset.prepare.records import Sample
+from aac.records import Sample
 
 
 class SampleFile(Sequence[Sample]):

@@ -1,4 +1,4 @@
-"""AACMultimodalModel: a vision-language backbone with what AAC needs. The one class that others import."""
+"""AACMultimodalModel: the network with its two doors, requests and files. The one class that others import."""
 
 from __future__ import annotations
 
@@ -9,140 +9,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
-from train.data.dataset import IGNORE, Batch
-from train.models import backbones
-from train.models.attention import row_mask
-from train.models.conditioning import (
-    ContextAttention,
-    InterpretationStyle,
-    Memory,
-    PersonaEmbedding,
-    nearest_cluster,
-    token_scale,
-)
-from train.models.prompt import PromptEncoder
-from train.utils import ablations, checkpoint
+from train.models import backbones, checkpoint, parts
+from train.models.network import Network
 
 log = logging.getLogger("aac")
 
 
-class AACMultimodalModel(nn.Module):
-    """Backbone, persona embedding, context attention with clusters, interpretation styles.
-
-    Args:
-        backbone: see `train/models/backbones.py`.
-        tokenizer: a `tokenizers.Tokenizer`.
-        config: a validated config (`train/config/train_config.py`).
-        centroids: (K, C) clusters of cards in the tower's pooled features; None: no clusters known.
-    """
+class AACMultimodalModel(Network):
+    """Backbone, persona embedding, context attention with clusters, interpretation styles; see `Network`."""
 
     def __init__(
         self, backbone: nn.Module, tokenizer: Any, config: dict[str, Any], centroids: Tensor | None = None
     ) -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = backbone
-        shape = backbone.config
-        hidden, depth, pooled = shape.hidden_size, shape.num_hidden_layers, shape.tower.hidden_size
-        # Not after the last layer, so that the decoder can work with what was read.
-        places = tuple(sorted({max(0, depth * quarter // 4 - 1) for quarter in (1, 2, 3)}))
-        self.persona = PersonaEmbedding(hidden, config["persona_tokens"])
-        scratch = bool(config["backbone"])
-        self.context = ContextAttention(
-            hidden, config["context_width"], places, pooled, config["cluster_weight"], open_gates=scratch
-        )
-        self.styles = InterpretationStyle(hidden)
-        self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
-        self.encoder = PromptEncoder(tokenizer, config["persona_tokens"], config["voice"])
-        self.processor = backbones.processor(shape, config)
-        ablations.leave_out(self, config["parts_off"])
-
-    # ------------------------------------------------------------------ embeddings
-
-    @property
-    def device(self) -> torch.device:
-        return self.centroids.device
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters that learn at `head_learning_rate`."""
-        return [p for part in (self.persona, self.context, self.styles) for p in part.parameters() if p.requires_grad]
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters that learn at `learning_rate`: LoRA, the projector, or the whole backbone."""
-        return [p for p in self.backbone.parameters() if p.requires_grad]
-
-    def picture_clusters(self, features: Sequence[Tensor]) -> Tensor:
-        """Pictures as `encode_cards` gives them to their clusters (N,)."""
-        return nearest_cluster(backbones.pool_cards(self.backbone, features).to(self.device), self.centroids)
-
-    def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Tensor:
-        """Input embeddings (B, L, D): tokens, the batch's distinct pictures (each projected once), persona, styles."""
-        core = self.backbone.model
-        projected = backbones.embed_cards(self.backbone, features, sizes)
-        embeds = core.embed_tokens(batch.input_ids.clamp(min=0))
-        if projected:
-            # One selection of all places: taken card by card, the backward pass would add them up one by one.
-            places = torch.arange(sum(map(len, projected)), device=self.device).split([len(p) for p in projected])
-            shown = torch.cat([places[card] for row in batch.cards.tolist() for card in row if card >= 0])
-            pictures = torch.cat(projected).index_select(0, shown).to(embeds.dtype)
-            embeds = embeds.masked_scatter((batch.input_ids < 0)[..., None], pictures)
-        slots = self.config["persona_tokens"]
-        soft = self.persona(batch.conditions, core.embed_tokens).to(embeds.dtype)
-        embeds = torch.cat([embeds[:, :1], soft, embeds[:, 1 + slots :]], dim=1)
-        if len(batch.style_places):
-            opening = self.styles.opening(batch.style_inputs, token_scale(core.embed_tokens)).to(embeds.dtype)
-            embeds = embeds.index_put((batch.style_places[:, 0], batch.style_places[:, 1]), opening)
-        return embeds
-
-    def hidden_states(self, batch: Batch, embeds: Tensor, **kwargs: Any) -> Any:
-        """The backbone's output for whole rows, each answer blind to its siblings. `skip`: see `backbones.Core`."""
-        memory = self.memory(batch)
-        device = embeds.device.type
-        if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
-            embeds = embeds.to(torch.get_autocast_dtype(device))
-        return self.backbone.model(
-            inputs_embeds=embeds,
-            attention_mask=row_mask(batch.segments, batch.prefix),
-            prefix=batch.prefix,
-            position_ids=batch.position_ids,
-            after_layer=lambda layer, hidden: self.context.attend(layer, hidden, memory),
-            **kwargs,
-        )
-
-    def memory(self, batch: Batch) -> Memory:
-        return self.context.memory(batch.conditions, self.backbone.model.embed_tokens, self.centroids)
-
-    # ------------------------------------------------------------------ loss
-
-    def forward(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
-        """Summed losses and their counts, so that an accumulation window can be normalised as one batch.
-
-        Returns `language` (summed cross-entropy of answer tokens), `tokens`, `style` (summed), `style_answers`,
-        `style_correct`. Logits exist only where there is a label.
-        """
-        embeds, skip = self.embed(batch, features, sizes), batch.prefix
-        hidden = self.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
-        targets = batch.targets[:, skip:].flatten()
-        labelled = (targets != IGNORE).nonzero()[:, 0]
-        logits = self.backbone.lm_head(hidden.flatten(0, 1).index_select(0, labelled)).float()
-        language = functional.cross_entropy(logits, targets[labelled], reduction="sum")
-        # Without an answer to learn from, sums of nothing: every process has the same gradients to share.
-        learn = batch.style_labels != IGNORE
-        rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
-        scores = self.styles.logits(hidden[rows, (places - skip).clamp(min=0)], places >= 0)
-        style = functional.cross_entropy(scores, batch.style_labels[learn], reduction="sum")
-        correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
-        return {
-            "language": language,
-            "tokens": targets.new_tensor(len(labelled)),
-            "style": style,
-            "style_answers": learn.sum(),
-            "style_correct": correct,
-        }
+        super().__init__(backbone, tokenizer, config, centroids)
+        parts.leave_out(self, config["parts_off"])
 
     # ------------------------------------------------------------------ requests
 
@@ -180,7 +63,7 @@ class AACMultimodalModel(nn.Module):
         seed: int = 0,
     ) -> list[list[Any]]:
         """`generate_interpretation` for many requests, decoded together; each a dict of its arguments."""
-        from train.models.generation import interpret_requests
+        from train.interpreter.candidates import interpret_requests
 
         details = interpret_requests(self, requests, temperature, seed)
         return details if return_details else [[candidate["text"] for candidate in three] for three in details]
@@ -201,20 +84,6 @@ class AACMultimodalModel(nn.Module):
         """
         backbone, tokenizer = backbones.build(config, tokenizer, dtype)
         return cls(backbone, tokenizer, config, centroids)
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds: everything that was trained (not a frozen pretrained base), and its plan."""
-        whole = bool(self.config["backbone"])
-        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        tensors = self.state_dict()
-        keep = {name: value for name, value in tensors.items() if whole or name in trained or name == "centroids"}
-        return {
-            "format": checkpoint.FORMAT,
-            "config": self.config,
-            "base": backbones.identity(self.config, self.backbone),
-            "tokenizer": self.encoder.tokenizer.to_str() if whole else "",
-            "model": {name: value.detach().to("cpu", copy=True) for name, value in keep.items()},
-        }
 
     def save_model(self, path: str | Path, **extra: Any) -> None:
         """Write a checkpoint that `load_model` reads (atomic; tensors and plain data only)."""

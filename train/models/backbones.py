@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from train.models.attention import SHARED_PREFIX
 from train.models.lora import add_lora, four_bits, without_lora
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dataset.prepare.records import Persona
+from aac.records import Persona
 from train.models.attention import attend
 
 # Position 0 of each vocabulary is "unknown".

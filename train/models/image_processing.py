@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 
 IMAGE_LAYOUTS = ("sub_glb", "global")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

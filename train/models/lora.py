@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 
 if TYPE_CHECKING:
     import torch

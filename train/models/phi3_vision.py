@@ -26,7 +26,7 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel
 from transformers.utils import can_return_tuple, is_flash_attn_2_available
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 from train.models.decoder_layer import DecoderLayer
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
 

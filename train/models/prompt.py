@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dataset.prepare.records import Context, Persona
+from aac.records import Context, Persona
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

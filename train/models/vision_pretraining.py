@@ -20,7 +20,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.network import Network
 
 log = logging.getLogger("aac")
 BATCH = 64
@@ -50,7 +50,7 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def pretrain_tower(
-    model: AACMultimodalModel,
+    model: Network,
     images: Sequence[Image],
     names: Sequence[str],
     steps: int,

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from dataset.prepare.gate import comparable
-from dataset.prepare.korean import analyse, covers, speech_level
-from dataset.prepare.records import INTERPRETATIONS, Sample, UserError, nfc
-from train.utils import aac_metrics, text_metrics
-from train.utils.similarity import Similarity
-from train.utils.table import RESAMPLES, Table, column
+from aac.gate import comparable
+from aac.io import UserError
+from aac.korean import analyse, covers, speech_level
+from aac.records import INTERPRETATIONS, Sample, nfc
+from train.scoring import aac_metrics, text_metrics
+from train.scoring.similarity import Similarity
+from train.scoring.table import RESAMPLES, Table, column
 
 
 @dataclass

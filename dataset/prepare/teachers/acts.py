@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataset.prepare.korean import join
+from aac.korean import join
 from dataset.prepare.teachers.endings import conjugate, particle, sentence
 from dataset.prepare.teachers.frames import frames, link
 from dataset.prepare.teachers.questions import say_question

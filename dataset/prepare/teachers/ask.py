@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.records import Context, UserError
-from dataset.prepare.rules import CONTEXT_FIELDS, INTERPRETATIONS
+from aac.io import UserError
+from aac.records import Context
+from aac.rules import CONTEXT_FIELDS, INTERPRETATIONS
 
 _FIELDS = {
     "age": "나이",

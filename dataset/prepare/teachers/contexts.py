@@ -7,9 +7,9 @@ from __future__ import annotations
 import random
 import re
 
-from dataset.prepare.korean import join
-from dataset.prepare.records import Context, Persona
-from dataset.prepare.register import partner_class
+from aac.korean import join
+from aac.records import Context, Persona
+from aac.register import partner_class
 from dataset.prepare.teachers.frames import group
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.utterance import FUTURE, Reading

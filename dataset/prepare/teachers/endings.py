@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from dataset.prepare.korean import join, polish
+from aac.korean import join, polish
 
 ENDINGS_FILE = Path(__file__).with_name("endings.json")
 LEVELS = ("반말", "해요체", "합쇼체")

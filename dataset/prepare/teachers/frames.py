@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from dataset.prepare.lexicon import load_lexicon, lookup
+from aac.lexicon import load_lexicon, lookup
 
 FRAMES_FILE = Path(__file__).with_name("frames.json")
 NO_OBJECT = "."

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dataset.prepare.records import Context, Persona, nfc
+from aac.records import Context, Persona, nfc
 from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
 from dataset.prepare.teachers.own_words import adapt, list_cards

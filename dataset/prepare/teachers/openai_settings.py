@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dataset.prepare.records import UserError
+from aac.io import UserError
 
 DEFAULT_URL = "https://api.openai.com/v1"
 

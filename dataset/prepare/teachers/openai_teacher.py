@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError
+from aac.records import Context
 from dataset.prepare.journal import Journal
-from dataset.prepare.records import Context, UserError
 from dataset.prepare.teachers.ask import Ask, Turn, answer_format, data_url, messages, picture_digest, prompt_key
 from dataset.prepare.teachers.openai_settings import Settings
 from dataset.prepare.teachers.quality import TOLERATED, explain, parse, problems

@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, product
 
-from dataset.prepare.korean import predicate_stem
-from dataset.prepare.lexicon import lookup
+from aac.korean import predicate_stem
+from aac.lexicon import lookup
 from dataset.prepare.teachers.endings import at
 from dataset.prepare.teachers.frames import Frame, frames
 from dataset.prepare.teachers.reading import read

@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from dataset.prepare.gate import check
-from dataset.prepare.korean import seen_from_outside
-from dataset.prepare.records import Context, nfc
-from dataset.prepare.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
+from aac.gate import check
+from aac.korean import seen_from_outside
+from aac.records import Context, nfc
+from aac.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
 from dataset.prepare.teachers.ask import Ask
 
 _LONGEST = 120  # signs: no utterance of four cards is longer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataset.prepare.korean import join
+from aac.korean import join
 from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
 from dataset.prepare.teachers.speaker import ELDERS, HONORED, Said, Speaker, before_predicate, spoken, stem_of, title
 from dataset.prepare.teachers.utterance import FEELINGS, Reading, part_of_speech

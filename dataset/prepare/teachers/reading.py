@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from dataset.prepare.lexicon import lookup
+from aac.lexicon import lookup
 from dataset.prepare.teachers.frames import defaults, frames, group, together
 from dataset.prepare.teachers.utterance import CALLED, EDIBLE, Reading, category, deed, fill, part_of_speech, to_a_nurse
 

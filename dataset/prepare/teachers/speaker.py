@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dataset.prepare.records import Context, Persona
-from dataset.prepare.register import levels, partner_class
+from aac.records import Context, Persona
+from aac.register import levels, partner_class
 from dataset.prepare.teachers.contexts import phase_of
 from dataset.prepare.teachers.endings import particle, sentence
 from dataset.prepare.teachers.frames import group

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dataset.prepare.lexicon import lookup
+from aac.lexicon import lookup
 from dataset.prepare.teachers.frames import (
     NO_OBJECT,
     Frame,

@@ -1,0 +1,204 @@
+"""What a run needs: parameters, memory, time, and what a smaller setting would need. Figures in GiB are estimates."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aac.io import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from train.models.network import Network
+
+GIB = 2**30
+# A trained parameter in fp32: weight, gradient, and the two moments of AdamW.
+_TRAINED_BYTES = 16
+
+
+def parameter_lines(model: nn.Module, groups: list[dict[str, Any]]) -> list[str]:
+    """All parameters, those that train, and each optimizer group's count and rate."""
+    every = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    lines = [f"Parameters: {every:,}, of which {trained:,} train ({100 * trained / every:.1f} %)"]
+    for group in groups:
+        count = sum(p.numel() for p in group["params"])
+        lines.append(f"  {group['name']}: {count:,} at learning rate {group['base_lr']:g}")
+    return lines
+
+
+def state_bytes(model: nn.Module) -> int:
+    """Weights, gradients and AdamW's moments."""
+    return sum(p.numel() * (_TRAINED_BYTES if p.requires_grad else p.element_size()) for p in model.parameters())
+
+
+def activation_bytes(shape: Any, positions: int, labels: int, half: bool, recompute: bool) -> int:
+    """What a forward pass keeps for its backward pass: `positions` in the decoder, logits for `labels` of them.
+
+    Counted from the decoder's layer of width h and inner width f, values a position: two norms' inputs and outputs,
+    queries, keys, values, attention's result (9 h); gate, up, their activation and product (4 f). Fused attention
+    stores no scores. Recomputing keeps each layer's input, and one layer whole.
+    """
+    size = 2 if half else 4
+    layer = size * (9 * shape.hidden_size + 4 * shape.intermediate_size)
+    layers = shape.num_hidden_layers
+    held = layers * shape.hidden_size * size + layer if recompute else layers * layer
+    return positions * held + labels * shape.vocab_size * 4 * 3  # logits, their softmax and their gradient
+
+
+def run_bytes(model: Network, config: dict[str, Any], tokens: float, half: bool, answer_share: float = 0.3) -> int:
+    """An estimate for batches of `batch_size` rows of `tokens` positions."""
+    positions = int(config["batch_size"] * tokens)
+    labels = int(positions * answer_share)
+    shape = model.backbone.config
+    recompute = config["gradient_checkpointing"] and not config["backbone"]
+    return state_bytes(model) + activation_bytes(shape, positions, labels, half, recompute)
+
+
+def smaller_settings(model: Network, config: dict[str, Any], tokens: float, half: bool) -> list[str]:
+    """What other settings would need, a line each; the effective batch stays."""
+    rows = []
+    size, accumulation = config["batch_size"], config["gradient_accumulation_steps"]
+    while size > 1 and len(rows) < 3:
+        size, accumulation = size // 2, accumulation * 2
+        need = run_bytes(model, {**config, "batch_size": size}, tokens, half)
+        rows.append(f"  batch_size {size}, gradient_accumulation_steps {accumulation}: about {need / GIB:.1f} GiB")
+    if not config["gradient_checkpointing"] and not config["backbone"]:
+        need = run_bytes(model, {**config, "gradient_checkpointing": True}, tokens, half)
+        rows.append(f"  gradient_checkpointing true: about {need / GIB:.1f} GiB, a third slower")
+    if not config["use_lora"] and not config["backbone"]:
+        every = sum(p.numel() for p in model.parameters())
+        spared = state_bytes(model) - every * (2 if half else 4) - 0.04 * every * _TRAINED_BYTES
+        rows.append(f"  use_lora true: about {(run_bytes(model, config, tokens, half) - spared) / GIB:.1f} GiB")
+    if config["num_crops"] > 1:
+        rows.append("  num_crops 1: 313 positions a card instead of 757 at 4")
+    return rows
+
+
+def report(
+    model: Network,
+    config: dict[str, Any],
+    lengths: list[int],
+    total: int,
+    record: dict[str, float],
+    seconds: float,
+) -> list[str]:
+    """What `--dry-run` prints after its one update on the longest rows, which filled `record["positions"]`."""
+    half = config["device"].startswith("cuda") and (config["use_fp16"] or config["use_bf16"])
+    device, longest = config["device"], max(lengths)
+    mean = sum(lengths) / len(lengths)
+    rows = config["batch_size"] * config["gradient_accumulation_steps"]
+    pace = seconds * rows * mean / max(1.0, record["positions"])
+    need = run_bytes(model, config, longest, half)
+    return [
+        f"One update on the longest rows: loss {record['loss']:.4f}, {seconds:.1f} s, the process holds at most "
+        f"{peak_bytes(device) / GIB:.1f} GiB",
+        f"Memory, estimated: {state_bytes(model) / GIB:.1f} GiB for weights, gradients and AdamW, {need / GIB:.1f} GiB "
+        f"with a batch of the longest rows; this device has {available_bytes(device) / GIB:.1f} GiB",
+        f"Time, estimated from that first, slow update: {total} updates of {rows} rows, about {duration(pace * total)}"
+        " without evaluations and the vision stage",
+        "A smaller setting, the effective batch the same:",
+        *(smaller_settings(model, config, longest, half) or ["  none: the batch is one row"]),
+    ]
+
+
+def available_bytes(device: str) -> int:
+    """Memory of the device: the GPU's, or this machine's."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_properties(torch.device(device)).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory this process has held: on the GPU, or on this machine."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> None:
+    """Before weights are loaded: does what must be held fit at all?
+
+    Raises:
+        UserError: a model of known size that cannot train here; says what would.
+    """
+    from train.models.backbones import PARAMETERS
+
+    count = PARAMETERS.get(config["model_size"])
+    if config["backbone"] or not count:
+        return
+    frozen = count * (4 if config["device"] == "cpu" else 0.7 if config["load_in_4bit"] else 2)
+    need = frozen if config["use_lora"] else count * _TRAINED_BYTES
+    if need <= available * processes:
+        return
+    have = f"{processes} x {available / GIB:.0f} GiB" if processes > 1 else f"{available / GIB:.0f} GiB"
+    if config["use_lora"]:
+        raise UserError(
+            f"model_size {config['model_size']}: its frozen weights alone take {need / GIB:.0f} GiB, and there are "
+            f"{have}; set load_in_4bit to true, use a larger device, or train the small model: --config "
+            "train/config/tiny.json"
+        )
+    raise UserError(
+        f"use_lora is false: training all {count / 1e9:.1f}B parameters takes {need / GIB:.0f} GiB for weights, "
+        f"gradients and AdamW, and there are {have}. Set use_lora to true (about {frozen / GIB + 4:.0f} GiB), or shard "
+        "over more GPUs with FSDP (train/README.md)"
+    )
+
+
+def out_of_memory(config: dict[str, Any], where: str, parts: int, error: Exception) -> str:
+    """What to change, in the user's own numbers."""
+    size = max(1, config["batch_size"] // parts)
+    accumulation = config["gradient_accumulation_steps"] * parts
+    told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    remedies = []
+    if size > 1:
+        remedies.append(
+            f"'batch_size': {max(1, size // 2)} with 'gradient_accumulation_steps': {accumulation * 2} (the result "
+            "stays the same), or 'auto_batch_size': true, which does that by itself"
+        )
+    if not config["use_lora"] and not config["backbone"]:
+        remedies.append("'use_lora': true")
+    if not config["gradient_checkpointing"] and not config["backbone"]:
+        remedies.append("'gradient_checkpointing': true")
+    if config["num_crops"] > 1:
+        remedies.append(f"'num_crops': 1 instead of {config['num_crops']}")
+    remedies.append("export PYTORCH_CUDA_ALLOC_CONF=max_split_size_mb:128")
+    return (
+        f"out of memory {where} with batch_size {size}, gradient_accumulation_steps {accumulation}, use_lora "
+        f"{str(config['use_lora']).lower()}: {told}. Try {'; '.join(remedies)}. Then go on with --resume auto"
+    )
+
+
+def disk_warning(folder: Path, model: nn.Module, keep: int) -> str:
+    """A line where the checkpoints of a run will not fit on the disk; empty where they will."""
+    import shutil
+
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    need = trained * 12 * (keep + 1) + trained * 4  # fp32 weights and two moments; one more while it is written
+    free = shutil.disk_usage(folder).free
+    if need <= free:
+        return ""
+    return (
+        f"{folder}: {free / GIB:.1f} GiB free, but {keep} checkpoints and the best model take about {need / GIB:.1f} "
+        "GiB; free space or lower max_checkpoints"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`3 d 4 h`, `2 h 5 min`, `7 min`, `40 s`."""
+    minutes = seconds / 60
+    if minutes >= 24 * 60:
+        return f"{int(minutes // 1440)} d {int(minutes % 1440 // 60)} h"
+    if minutes >= 60:
+        return f"{int(minutes // 60)} h {int(minutes % 60)} min"
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{seconds:.0f} s"

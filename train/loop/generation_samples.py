@@ -1,0 +1,120 @@
+"""A small generative evaluation while a model trains: a few validation rows, interpreted and scored.
+
+Greedy decoding draws no random number, so a run with it and one without train the same model.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aac.io import UserError
+from aac.records import Sample
+
+if TYPE_CHECKING:
+    from train.data.features import CardFeatures
+    from train.models.network import Network
+
+log = logging.getLogger("aac")
+# What is logged, each as `val_<key>`.
+KEYS = (
+    *("bleu4", "rougeL", "set_score", "card_coverage", "polarity", "addition"),
+    *("register_accuracy", "register", "voice", "distinct3", "context_relevance"),
+)
+SHOWN = 4  # rows on the picture of samples
+
+
+def drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """The rows that every evaluation of a run looks at: the same ones, in a fixed order."""
+    places = random.Random(f"{seed}|generation").sample(range(len(samples)), min(count, len(samples)))
+    return [samples[place] for place in places]
+
+
+def evaluate_samples(
+    model: Network,
+    samples: Sequence[Sample],
+    features: CardFeatures,
+    card_index: Mapping[str, int],
+    style_labels: bool = True,
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Interpret rows from their pictures alone, and score what comes out.
+
+    Args:
+        model: left in the mode (training or not) in which it was.
+        samples: rows, from `drawn`.
+        features, card_index: the run's card features, and each card's place in them.
+        style_labels: False where the data's answers have no style order: no `val_style_accuracy` then.
+
+    Returns:
+        `val_<key>` for KEYS, `val_style_accuracy` (reference answers read without their style; chance 1/3) and
+        `val_not_from_model` (share of sentences that the gate had to replace); and the rows as items of a page
+        (`demo_page.draw_png`), without `cards`, which only the caller's folder knows.
+    """
+    from train.scoring.predictions import generate, requests_of, styles_read
+    from train.utils import metrics
+
+    places = {card: card_index[card] for sample in samples for card in sample.cards}
+    cards = {card: (features[place].to(model.device), features.sizes[place]) for card, place in places.items()}
+    was_training = model.training
+    model.eval()
+    try:
+        requests = requests_of(samples, cards)
+        three = generate(model, requests, "samples")
+        styles = styles_read(model, samples, requests).sum(0) if style_labels else None
+    finally:
+        model.train(was_training)
+    texts = [[candidate["text"] for candidate in t] for t in three]
+    pairs = zip(samples, texts, strict=True)
+    table = metrics.measure([metrics.Prediction(sample, said) for sample, said in pairs], voice=model.config["voice"])
+    scores = table.values()
+    found = {f"val_{key}": scores[key] for key in KEYS if key in scores}
+    if styles is not None:
+        found["val_style_accuracy"] = float(styles[0] / styles[1])
+    told = [candidate["source"] for t in three for candidate in t]
+    found["val_not_from_model"] = sum(not source.startswith("model") for source in told) / len(told)
+    return found, [_item(sample, t) for sample, t in zip(samples, three, strict=True)]
+
+
+def _item(sample: Sample, three: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "files": sample.cards,
+        "keywords": sample.keywords,
+        "persona_id": sample.persona_id,
+        "persona": sample.persona.age,
+        "context": ", ".join(part for part in sample.context.public().values() if part),
+        "candidates": [candidate["text"] for candidate in three],
+        "references": sample.output,
+        "notes": [c["source"] for c in three if c["source"] != "model"],
+    }
+
+
+def draw_samples(path: Path, items: Sequence[dict[str, Any]], images: Path) -> Path | None:
+    """The first rows as one picture, cards beside sentences; None, and why in the log, without a Korean font.
+
+    Only where `log_samples` allows: the picture holds sentences and persona ids.
+    """
+    from train.pages import demo_page
+
+    shown = [{**item, "cards": [images / name for name in item["files"]]} for item in items[:SHOWN]]
+    try:
+        demo_page.draw_png(path, shown)
+    except UserError as error:
+        log.warning("no picture of samples: %s", error)
+        return None
+    return path
+
+
+def log_picture(run_log: Any, step: int, path: Path) -> None:
+    """The picture to TensorBoard and, where it is used, to Weights & Biases (`run_log`: `train/loop/runlog.py`)."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        run_log.board.add_image("samples", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+    if run_log.wandb:
+        import wandb
+
+        run_log.wandb.log({"samples": wandb.Image(str(path))}, step=step)

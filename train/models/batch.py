@@ -1,0 +1,166 @@
+"""Rows and batches: what the model reads.
+
+A row is `[prompt | answer 1 | answer 2 | answer 3]`: every answer sees the prompt and itself, and its positions start
+where the prompt ends. Loss and gradients equal those of three separate rows. Each answer opens with its style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+
+import torch
+from torch import Tensor
+
+from aac.records import Context, Persona
+from train.models.conditioning import CONTEXT_FIELDS, NO_STYLE, Conditions, persona_categories
+from train.models.prompt import PromptEncoder
+
+IGNORE = -100
+_CARDS, _PREFERRED = 4, 8
+
+
+@dataclass
+class Row:
+    """One encoded sample, or one request (no answers)."""
+
+    prompt: list[int]
+    answers: list[list[int]]
+    styles: list[int]
+    cards: list[int]  # indices into the pictures of the run or the request
+    persona: Persona
+    context: Context
+    record: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + sum(len(answer) for answer in self.answers)
+
+
+@dataclass
+class Batch:
+    """Tensors of a step. B rows, L positions, N answers in the batch (row by row), A longest answer.
+
+    `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
+    `cards` (B, 4): indices into `pictures`, the batch's distinct pictures, -1 where there is none.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    segments: Tensor
+    targets: Tensor
+    style_places: Tensor  # (N, 2) row and position where each answer opens
+    style_inputs: Tensor  # (N,) the style told there, NO_STYLE where it is dropped
+    style_labels: Tensor  # (N,) the answer's style, IGNORE where the classifier must not learn from it
+    answer_places: Tensor  # (N, A) positions of the answers' text within their row, -1 padding
+    cards: Tensor
+    pictures: list[int]
+    conditions: Conditions
+    records: list[int]
+    prefix: int  # positions that every row spends on its prompt
+
+    def to(self, device: torch.device | str) -> Batch:
+        moved = {f.name: getattr(self, f.name) for f in fields_of(self)}
+        for name, value in moved.items():
+            if isinstance(value, Tensor | Conditions):
+                moved[name] = value.to(device)
+        return Batch(**moved)
+
+    @property
+    def label_tokens(self) -> int:
+        return int((self.targets != IGNORE).sum())
+
+
+def split_long_answers(row: Row, switch: int) -> list[Row]:
+    """A row whose answers would fall on both sides of the rotary switch becomes one row an answer."""
+    ends = {len(row.prompt) + len(answer) > switch for answer in row.answers}
+    if len(ends) < 2:
+        return [row]
+    return [
+        Row(row.prompt, [answer], [style], row.cards, row.persona, row.context, row.record)
+        for answer, style in zip(row.answers, row.styles, strict=True)
+    ]
+
+
+def collate(
+    rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor, drop_style: Sequence[bool] | None = None
+) -> Batch:
+    """Rows to a batch padded on the right. `clusters`: of every picture that `cards` can name, -1 unknown."""
+    ids, positions, segments, targets = [], [], [], []
+    places, told, labels, texts = [], [], [], []
+    for b, row in enumerate(rows):
+        start = len(row.prompt)
+        row_ids, row_positions = list(row.prompt), list(range(start))
+        row_segments, row_targets = [0] * start, [IGNORE] * start
+        dropped = bool(drop_style and drop_style[b])
+        for k, (answer, style) in enumerate(zip(row.answers, row.styles, strict=True), start=1):
+            place = len(row_ids)
+            row_ids += [0, *answer[:-1]]  # 0: where the style opens the answer
+            row_positions += range(start, start + len(answer))
+            row_segments += [k] * len(answer)
+            row_targets += answer
+            places.append((b, place))
+            told.append(NO_STYLE if dropped else style)
+            labels.append(style if dropped and style != NO_STYLE else IGNORE)
+            texts.append(range(place + 1, place + len(answer)))
+        ids.append(row_ids)
+        positions.append(row_positions)
+        segments.append(row_segments)
+        targets.append(row_targets)
+    distinct = sorted({card for row in rows for card in row.cards})
+    local = {card: place for place, card in enumerate(distinct)}
+    return Batch(
+        input_ids=_padded(ids, 0),
+        position_ids=_padded(positions, 0),
+        segments=_padded(segments, -1),
+        targets=_padded(targets, IGNORE),
+        style_places=torch.tensor(places, dtype=torch.long).view(-1, 2),
+        style_inputs=torch.tensor(told, dtype=torch.long),
+        style_labels=torch.tensor(labels, dtype=torch.long),
+        answer_places=_padded(texts, -1),
+        cards=_padded([[local[card] for card in row.cards] for row in rows], -1, _CARDS),
+        pictures=distinct,
+        conditions=conditions(rows, encoder, clusters),
+        records=[row.record for row in rows],
+        prefix=min(len(row.prompt) for row in rows),
+    )
+
+
+def conditions(rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor) -> Conditions:
+    """What conditions each row, as tensors."""
+    persona_text, text, field, position = [], [], [], []
+    for row in rows:
+        p = row.persona
+        pieces = (p.disability_type, p.communication_characteristics, *p.interesting_topics)
+        persona_text.append([i for piece in pieces if piece for i in encoder.text(piece)])
+        tokens = [
+            (i, f, left) for f, name in enumerate(CONTEXT_FIELDS) for i, left in _counted(row.context, name, encoder)
+        ]
+        text.append([t[0] for t in tokens])
+        field.append([t[1] for t in tokens])
+        position.append([t[2] for t in tokens])
+    cards = [[int(clusters[card]) for card in row.cards] for row in rows]
+    preferred = [row.persona.preferred_category_types[:_PREFERRED] for row in rows]
+    return Conditions(
+        categories=torch.tensor([persona_categories(row.persona) for row in rows]),
+        persona_text=_padded(persona_text, -1),
+        context_text=_padded(text, -1),
+        context_field=_padded(field, 0),
+        context_position=_padded(position, 0),
+        card_clusters=_padded(cards, -1, _CARDS),
+        preferred_clusters=_padded(preferred, -1, _PREFERRED),
+    )
+
+
+def _counted(context: Context, name: str, encoder: PromptEncoder) -> list[tuple[int, int]]:
+    value = getattr(context, name)
+    ids = encoder.text(value) if value else ()
+    return [(token, len(ids) - 1 - i) for i, token in enumerate(ids)]
+
+
+def _padded(lists: Sequence[Sequence[int]], fill: int, width: int = 1) -> Tensor:
+    """Lists to a table (lists, longest), made in one go: a tensor for each list takes five times as long."""
+    width = max([width, *map(len, lists)])
+    table = [[*items, *[fill] * (width - len(items))] for items in lists]
+    return torch.tensor(table, dtype=torch.long).view(-1, width)

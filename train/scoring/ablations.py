@@ -1,0 +1,99 @@
+"""A trained model without one of its parts, to see what each is worth.
+
+A *part* is taken out of the model itself (`train/models/parts.py`). Other ablations change the requests (`changed`):
+persona, context or pictures taken away, or given from another row.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from aac.io import UserError
+from aac.records import Context, Persona
+
+if TYPE_CHECKING:
+    from train.interpreter.candidates import Request
+
+# Name of the ablation to the parts that are taken out.
+PARTS: dict[str, tuple[str, ...]] = {
+    "no_persona_embedding": ("persona_embedding",),
+    "no_context_attention": ("context_attention",),
+    "no_cluster_memory": ("cluster_memory",),
+    "no_style_embedding": ("style_embedding",),
+    "no_text_persona": ("text_persona",),
+    "no_text_context": ("text_context",),
+    "heads_only": ("text_persona", "text_context"),
+    "text_only": ("persona_embedding", "context_attention"),
+}
+CHANGES = (
+    "no_persona",
+    "no_context",
+    "no_persona_no_context",
+    "shuffled_personas",
+    "shuffled_contexts",
+    "shuffled_images",
+)
+NAMES = (*CHANGES, *PARTS)
+INPUTS = ("keywords_only", "pictures_and_keywords")  # rows of their own beside the default, pictures only
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """The ablations asked for; none named means all.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise UserError(f"--ablate: unknown ablation {name!r}; choose among {', '.join(NAMES)}")
+    return list(names or NAMES)
+
+
+def changed(name: str, requests: Sequence[Request]) -> list[Request]:
+    """The requests with a piece of their input taken away or exchanged; draws are fixed.
+
+    `shuffled_personas`, `shuffled_contexts`: every row gets one that differs from its own, of another row.
+    `shuffled_images`: every card is replaced by one that the row does not hold.
+    """
+    draw = random.Random(0)
+    if name == "no_persona":
+        return [replace(r, persona=Persona()) for r in requests]
+    if name == "no_context":
+        return [replace(r, context=Context()) for r in requests]
+    if name == "no_persona_no_context":
+        return [replace(r, persona=Persona(), context=Context()) for r in requests]
+    if name == "shuffled_images":
+        pool = {id(f): (f, s) for r in requests for f, s in zip(r.features, r.sizes, strict=True)}
+        return [_other_pictures(r, pool, draw) for r in requests]
+    field = "persona" if name == "shuffled_personas" else "context"
+    values = [getattr(r, field) for r in requests]
+    return [replace(r, **{field: _other(values, own, draw, name)}) for r, own in zip(requests, values, strict=True)]
+
+
+def _other(values: Sequence[Any], own: Any, draw: random.Random, name: str) -> Any:
+    for _ in range(1000):
+        if (found := draw.choice(values)) != own:
+            return found
+    raise UserError(f"--ablate {name}: the rows differ too little to exchange anything; score more rows")
+
+
+def _other_pictures(request: Request, pool: dict[int, tuple[Any, Any]], draw: random.Random) -> Request:
+    own = {id(feature) for feature in request.features}
+    others = [pair for key, pair in pool.items() if key not in own]
+    if len(others) < len(own):
+        raise UserError("--ablate shuffled_images: too few other cards; score more rows")
+    picked = draw.sample(others, len(request.features))
+    return replace(request, features=[f for f, _ in picked], sizes=[s for _, s in picked])
+
+
+def inputs(name: str, requests: Sequence[Request], words: Sequence[list[str]], blank: tuple[Any, Any]) -> list[Request]:
+    """`keywords_only`: the cards' words beside white pictures (`blank`: features and frame); or words and pictures."""
+    if name == "keywords_only":
+        return [
+            replace(r, keywords=w, features=[blank[0]] * len(w), sizes=[blank[1]] * len(w))
+            for r, w in zip(requests, words, strict=True)
+        ]
+    return [replace(r, keywords=w) for r, w in zip(requests, words, strict=True)]

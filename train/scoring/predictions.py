@@ -1,0 +1,206 @@
+"""Where the candidates to be scored come from: a model, or a file of predictions that anybody wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aac.io import UserError
+from aac.records import INTERPRETATIONS, Sample, nfc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from train.interpreter.candidates import Request
+    from train.models.batch import Batch
+    from train.models.network import Network
+
+    Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
+
+log = logging.getLogger("aac")
+BATCH = 32
+
+
+def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:
+    """The samples' distinct cards, each encoded once.
+
+    Raises:
+        UserError: a card's picture is missing or unreadable.
+    """
+    from train.data.dataset import find_pictures
+    from train.data.features import open_picture
+
+    encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
+    paths = find_pictures(samples, images)
+    for first in range(0, len(paths), BATCH):
+        group = paths[first : first + BATCH]
+        features, sizes = model.encode_pictures([open_picture(path) for path in group])
+        encoded |= {nfc(p.name): pair for p, pair in zip(group, zip(features, sizes, strict=True), strict=True)}
+    return encoded
+
+
+def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
+    """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
+    from train.interpreter.candidates import Request
+
+    return [
+        Request(
+            features=[cards[card][0] for card in sample.cards],
+            sizes=[cards[card][1] for card in sample.cards],
+            persona=sample.persona,
+            context=sample.context,
+            keywords=list(sample.keywords) if keywords else None,
+        )
+        for sample in samples
+    ]
+
+
+def generate(
+    model: Network, requests: Sequence[Request], what: str, confidence: bool = False
+) -> list[list[dict[str, Any]]]:
+    """Candidates for every request in the order given; rows with equally many cards are decoded together."""
+    from tqdm import tqdm
+
+    from train.interpreter.candidates import interpret_parsed
+
+    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
+    results: list[list[dict[str, Any]]] = [[] for _ in requests]
+    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
+        group = order[first : first + BATCH]
+        told = interpret_parsed(model, [requests[i] for i in group], confidence=confidence)
+        for i, three in zip(group, told, strict=True):
+            results[i] = three
+    return results
+
+
+def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
+    """How many styles of the reference answers the classifier reads without being told any: [rows, (right, answers)].
+
+    Chance is one in three.
+    """
+    import numpy as np
+    import torch
+
+    counts = np.zeros((len(samples), 2))
+    for first in range(0, len(samples), BATCH):
+        rows = slice(first, first + BATCH)
+        batch, features, sizes = answered(model, samples[rows], requests[rows])
+        with torch.inference_mode():
+            hidden = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=False).last_hidden_state
+            places = batch.answer_places
+            scores = model.styles.logits(hidden[batch.style_places[:, :1], places.clamp(min=0)], places >= 0)
+        right = (scores.argmax(-1) == batch.style_labels).view(-1, INTERPRETATIONS).sum(1)
+        counts[rows, 0], counts[rows, 1] = right.cpu(), INTERPRETATIONS
+    return counts
+
+
+def answered(
+    model: Network, samples: Sequence[Sample], requests: Sequence[Request]
+) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
+    """Requests with the samples' references as answers, none told its style: a batch, its pictures and their frames."""
+    from train.models.batch import Row, collate
+
+    features = [feature for request in requests for feature in request.features]
+    sizes = [size for request in requests for size in request.sizes]
+    rows, first = [], 0
+    for sample, r in zip(samples, requests, strict=True):
+        cards = list(range(first, first + len(r.sizes)))
+        first += len(cards)
+        prompt = model.encoder.prompt(
+            [model.processor.num_tokens(size) for size in r.sizes], r.persona, r.context, r.keywords
+        )
+        answers = [model.encoder.answer(text) for text in sample.output]
+        rows.append(Row(prompt, answers, list(range(len(answers))), cards, r.persona, r.context))
+    clusters = model.picture_clusters(features).cpu()
+    batch = collate(rows, model.encoder, clusters, [True] * len(rows))
+    return batch.to(model.device), features, sizes
+
+
+def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
+    """The candidates of a JSON-lines file, `{"id": 17, "interpretations": ["…", "…", "…"]}` a line, in samples' order.
+
+    Args:
+        path: the file.
+        samples: the rows to score; each needs a line.
+        known: ids of rows that may stand in the file without being scored (another split); they are counted.
+
+    Raises:
+        UserError: not such a file, an id twice, an id that no row has, a row without a line or not three sentences.
+    """
+    found: dict[int, list[str]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        row_id, texts = _prediction(line, f"{path}: line {number}")
+        if row_id in found:
+            raise UserError(f"{path}: line {number}: id {row_id} stands there twice; keep one line a record")
+        found[row_id] = texts
+    wanted = [sample.id for sample in samples]
+    strange = sorted(found.keys() - set(wanted) - (known or set()))
+    if strange:
+        raise UserError(f"{path}: id {strange[0]} is no row of the data ({len(strange)} such ids); see --data")
+    if missing := [row_id for row_id in wanted if row_id not in found]:
+        raise UserError(
+            f"{path}: no line for id {missing[0]} ({len(missing)} of {len(wanted)} rows are missing); "
+            "predict them, or choose the rows with --split"
+        )
+    if spare := len(found) - len(wanted):
+        log.info("%s: %d lines of rows that are not scored here are left out", path, spare)
+    if empty := sum(not text.strip() for row_id in wanted for text in found[row_id]):
+        log.warning("%s: %d empty sentences of %d earn nothing", path, empty, INTERPRETATIONS * len(wanted))
+    return [found[row_id] for row_id in wanted]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; give a JSON-lines file of predictions") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; give a JSON-lines file of predictions") from None
+
+
+def _prediction(line: str, where: str) -> tuple[int, list[str]]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f'{where}: not JSON ({error.msg}); write {{"id": 17, "interpretations": ["…"]}}') from None
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise UserError(f'{where}: one object a line, not a {kind}; write {{"id": 17, "interpretations": ["…"]}}')
+    row_id = record.get("id")
+    if not isinstance(row_id, int) or isinstance(row_id, bool):
+        raise UserError(f"{where}: field 'id' must be the record's number, not {row_id!r}")
+    texts = record.get("interpretations")
+    if not isinstance(texts, list) or len(texts) != INTERPRETATIONS or not all(isinstance(text, str) for text in texts):
+        raise UserError(
+            f"{where}: id {row_id}: field 'interpretations' must list {INTERPRETATIONS} sentences, not {texts!r}; "
+            'a system that says fewer leaves the others empty: ""'
+        )
+    return row_id, texts
+
+
+def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Sequence[str]]) -> None:
+    """What `read_predictions` reads; a sentence that is not there is empty."""
+    from aac.io import write_atomic
+
+    whole = ([*three, *[""] * (INTERPRETATIONS - len(three))] for three in threes)
+    lines = (
+        json.dumps({"id": sample.id, "interpretations": three}, ensure_ascii=False) + "\n"
+        for sample, three in zip(samples, whole, strict=True)
+    )
+    write_atomic(path, "".join(lines).encode())
+
+
+def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:
+    """Features and frame of a white picture: what a model sees where only the words of the cards are told."""
+    from PIL import Image
+
+    features, sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
+    return features[0], sizes[0]
