@@ -195,3 +195,54 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_result(
     assert numbers(twin, "loss", "grad_norm") == [
         pytest.approx(row, rel=1e-5) for row in numbers(workspace, "loss", "grad_norm")
     ]
+
+
+def straddling(workspace: Path) -> Trainer:
+    """A trainer of a backbone with two sets of rotary factors, whose first row has answers on both sides."""
+    from train.config.train_config import TRAIN_CONFIG
+
+    settings = json.loads((workspace / "tiny.json").read_text(encoding="utf-8"))
+    rope = {"type": "longrope", "short_factor": [1.0] * 8, "long_factor": [20.0] * 8}
+    path = workspace / "dataset/processed/dataset_completed.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    for row in rows:
+        row["output"][1] = f"{row['output'][1]} {row['output'][2]} 물 주세요."
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    first = trainer_in(workspace).data.train_set[0]
+    lengths = [len(first.prompt) + len(answer) for answer in first.answers]
+    switch = (min(lengths) + max(lengths)) // 2
+    assert min(lengths) <= switch < max(lengths) < TRAIN_CONFIG["max_length"]
+    backbone = {**settings["backbone"], "original_max_position_embeddings": switch, "rope_scaling": rope}
+    return trainer_in(workspace, backbone=backbone, style_dropout=0.5)
+
+
+def test_a_row_on_both_sides_of_the_rotary_switch_learns_as_separate_rows(workspace: Path) -> None:
+    """A long answer must not give its shorter siblings the long factors."""
+    from dataclasses import replace
+
+    from train.models.batch import collate
+
+    trainer = straddling(workspace)
+    collator, rows = trainer.data.collator, [trainer.data.train_set[i] for i in range(3)]
+    apart = [replace(r, answers=[a], styles=[s]) for r in rows for a, s in zip(r.answers, r.styles, strict=True)]
+
+    def plain(some: list[Any]) -> Window:
+        drops = collator._drops(some)
+        return Window([collate(some, collator.encoder, collator.clusters, drops)], 1, 1, 0)
+
+    wanted = gradients(trainer, plain(apart))
+    window = window_of(trainer, 3, 3)
+    found = gradients(trainer, window)
+    assert max(float((found[name] - wanted[name]).abs().max()) for name in wanted) <= 1e-5
+    # Negative control: left in one row, the answers' gradients are others.
+    shared = gradients(trainer, plain(rows))
+    assert max(float((shared[name] - wanted[name]).abs().max()) for name in wanted) > 1e-4
+
+    # A record in several rows is one record, with three answers.
+    (batch,) = window.real
+    assert batch.records == [row.record for row in rows]
+    assert len(batch.input_ids) > 3 and len(batch.style_labels) == 9
+    assert window.counts()[2] == 3
+    positions = collator(rows)[1]
+    assert positions == int((batch.segments >= 0).sum()) > sum(row.length for row in rows)
+    assert trainer.data.lengths[0] > rows[0].length  # what it costs, for batches of like rows and --dry-run

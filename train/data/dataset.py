@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aac.io import UserError
 from aac.records import Context, Persona, Sample, nfc
-from train.models.batch import Batch, Row, collate
+from train.models.batch import Batch, Row, collate, split_long_answers
 from train.models.conditioning import NO_STYLE
 from train.models.prompt import PromptEncoder
 
@@ -142,10 +142,14 @@ class BucketedBatches(torch.utils.data.Sampler[list[int]]):
 
 @dataclass
 class Collator:
-    """Rows of a group to batches: one, or `parts` smaller ones where memory is short. Draws the dropped styles."""
+    """Rows of a group to batches: one, or `parts` smaller ones where memory is short. Draws the dropped styles.
+
+    `switch`: the length at which the backbone's rotary factors change (`split_long_answers`).
+    """
 
     encoder: PromptEncoder
     clusters: Tensor
+    switch: int
     seed: int
     style_dropout: float
     epoch: int = 0
@@ -155,11 +159,19 @@ class Collator:
         """The batches, and how many positions the rows fill (padding not counted)."""
         size = -(-len(rows) // self.parts)
         chunks = [rows[first : first + size] for first in range(0, len(rows), size)]
-        return [collate(chunk, self.encoder, self.clusters, self._drops(chunk)) for chunk in chunks], sum(
-            row.length for row in rows
-        )
+        batches = [self.batch(chunk, dropping=True) for chunk in chunks]
+        return batches, sum(self.positions(row) for row in rows)
 
-    def _drops(self, rows: list[Row]) -> list[bool]:
+    def batch(self, rows: Sequence[Row], dropping: bool = False) -> Batch:
+        """One batch, in which a row on both sides of the switch stands as one row an answer."""
+        rows = split_long_answers(rows, self.switch)
+        return collate(rows, self.encoder, self.clusters, self._drops(rows) if dropping else None)
+
+    def positions(self, row: Row) -> int:
+        """How many positions a row fills in its batch."""
+        return sum(part.length for part in split_long_answers([row], self.switch))
+
+    def _drops(self, rows: Sequence[Row]) -> list[bool]:
         draws = (random.Random(f"{self.seed}|{self.epoch}|style|{row.record}").random() for row in rows)
         return [draw < self.style_dropout for draw in draws]
 

@@ -87,14 +87,16 @@ class RunData:
         self.train_set = rows_of(self.splits["train"], drops)
         self.val_set = rows_of(self.splits["val"][: config["eval_samples"]])
         longest_form = rows_of(self.splits["train"], {"keyword": 0.0})
-        self.lengths = array("i", (longest_form[i].length for i in range(len(longest_form))))
-        longest = max(max(self.lengths), *(self.val_set[i].length for i in range(len(self.val_set))))
+        switch = model.backbone.config.original_max_position_embeddings
+        self.collator = Collator(model.encoder, clusters, switch, config["seed"], config["style_dropout"], parts=parts)
+        count = self.collator.positions
+        self.lengths = array("i", (count(longest_form[i]) for i in range(len(longest_form))))
+        longest = max(max(self.lengths), *(count(self.val_set[i]) for i in range(len(self.val_set))))
         log.info("Rows: %d tokens on average, %d at most", sum(self.lengths) / len(self.lengths), longest)
         accumulation = config["gradient_accumulation_steps"]
         self.batches = BucketedBatches(
             self.lengths, config["batch_size"], config["seed"], accumulation, rank, processes
         )
-        self.collator = Collator(model.encoder, clusters, config["seed"], config["style_dropout"], parts=parts)
 
     @property
     def updates_per_epoch(self) -> int:

@@ -8,7 +8,6 @@ import torch
 
 from train.config.train_config import at_root
 from train.loop.processes import summed
-from train.models.batch import collate
 
 if TYPE_CHECKING:
     from train.data.run_data import RunData
@@ -28,7 +27,7 @@ def validation_loss(updater: Updater, data: RunData) -> float:
             counts = first < len(rows)
             place = first if counts else 0
             some = [rows[i] for i in range(place, min(place + size, len(rows)))]
-            sums = updater.forward(collate(some, updater.model.encoder, data.collator.clusters))
+            sums = updater.forward(data.collator.batch(some))
             loss += counts * float(sums["language"])
             tokens += counts * int(sums["tokens"])
     loss, tokens = summed(updater.accelerator, [loss, tokens])

@@ -7,7 +7,7 @@ where the prompt ends. Loss and gradients equal those of three separate rows. Ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 
 import torch
@@ -57,7 +57,7 @@ class Batch:
     cards: Tensor
     pictures: list[int]
     conditions: Conditions
-    records: list[int]
+    records: list[int]  # each once, also where it takes several rows
     prefix: int  # positions that every row spends on its prompt
 
     def to(self, device: torch.device | str) -> Batch:
@@ -72,15 +72,15 @@ class Batch:
         return int((self.targets != IGNORE).sum())
 
 
-def split_long_answers(row: Row, switch: int) -> list[Row]:
-    """A row whose answers would fall on both sides of the rotary switch becomes one row an answer."""
-    ends = {len(row.prompt) + len(answer) > switch for answer in row.answers}
-    if len(ends) < 2:
-        return [row]
-    return [
-        Row(row.prompt, [answer], [style], row.cards, row.persona, row.context, row.record)
-        for answer, style in zip(row.answers, row.styles, strict=True)
-    ]
+def split_long_answers(rows: Sequence[Row], switch: int) -> list[Row]:
+    """The rows, but one whose answers would fall on both sides of the rotary switch as one row an answer: in one row
+    the longest would give the others its factors. `switch`: see `backbones.Backbone`."""
+    split: list[Row] = []
+    for row in rows:
+        beyond = {len(row.prompt) + len(answer) > switch for answer in row.answers}
+        pairs = zip(row.answers, row.styles, strict=True)
+        split += [replace(row, answers=[a], styles=[s]) for a, s in pairs] if len(beyond) > 1 else [row]
+    return split
 
 
 def collate(
@@ -122,7 +122,7 @@ def collate(
         cards=_padded([[local[card] for card in row.cards] for row in rows], -1, _CARDS),
         pictures=distinct,
         conditions=conditions(rows, encoder, clusters),
-        records=[row.record for row in rows],
+        records=list(dict.fromkeys(row.record for row in rows)),
         prefix=min(len(row.prompt) for row in rows),
     )
 

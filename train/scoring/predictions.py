@@ -102,7 +102,7 @@ def answered(
     model: Network, samples: Sequence[Sample], requests: Sequence[Request]
 ) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
     """Requests with the samples' references as answers, none told its style: a batch, its pictures and their frames."""
-    from train.models.batch import Row, collate
+    from train.models.batch import Row, collate, split_long_answers
 
     features = [feature for request in requests for feature in request.features]
     sizes = [size for request in requests for size in request.sizes]
@@ -116,6 +116,7 @@ def answered(
         answers = [model.encoder.answer(text) for text in sample.output]
         rows.append(Row(prompt, answers, list(range(len(answers))), cards, r.persona, r.context))
     clusters = model.picture_clusters(features).cpu()
+    rows = split_long_answers(rows, model.backbone.config.original_max_position_embeddings)
     batch = collate(rows, model.encoder, clusters, [True] * len(rows))
     return batch.to(model.device), features, sizes
 
