@@ -77,7 +77,7 @@ def test_shared_prefix_equals_separate_rows(model: Any, drop: bool) -> None:
 
 def test_answers_that_see_each_other_would_differ(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: with a plain causal mask the equality above breaks."""
-    import train.models.aac_multimodal_model as module
+    import train.models.network as module
 
     right, _ = losses(model, rows(model))
     monkeypatch.setattr(
