@@ -17,12 +17,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aac.io import UserError
+from dataset.prepare.options import Options
 
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 SAMPLES = 200
@@ -108,7 +106,6 @@ def options_of(args: argparse.Namespace) -> Options:
     Raises:
         UserError: the remote teacher has no model or key, or flags contradict each other.
     """
-    from dataset.prepare.pipeline import Options
     from dataset.prepare.teachers.ask import PERSONA_FIELDS
     from dataset.prepare.teachers.openai_settings import Settings
 

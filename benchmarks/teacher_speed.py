@@ -69,7 +69,7 @@ def make_rows(count: int, own_words: bool) -> list[dict[str, Any]]:
 def measure(folder: Path, profile: bool) -> dict[str, Any]:
     """Step 8 on `dataset_with_cards.json` in `folder`, in CPU seconds (user + system); a digest of what it wrote."""
     from aac.korean import join
-    from dataset.prepare.pipeline import Options
+    from dataset.prepare.options import Options
     from dataset.prepare.teach import write_interpretations
 
     before = time.process_time()

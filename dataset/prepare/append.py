@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +19,8 @@ from aac.io import UserError, read_json, write_json
 from aac.records import nfc
 from aac.rules import row_problems
 from dataset.prepare import cards, cluster, embed, sampling
+from dataset.prepare.options import Options
 from dataset.prepare.personas import blank_row
-
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
 
 log = logging.getLogger("aac")
 # More rows than this teach a card no better (recall is at its height from 200 uses on).

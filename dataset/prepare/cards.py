@@ -10,13 +10,11 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from aac.io import UserError, write_json
 from aac.rules import PICTURES, card_keyword, card_name_problem, nfc
-
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
+from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 MIN_SIDE = 16

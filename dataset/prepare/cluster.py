@@ -5,18 +5,15 @@ from __future__ import annotations
 import io
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aac.io import read_json, write_atomic, write_json
 from aac.lexicon import lookup
 from dataset.prepare.embed import Array, open_card, save_array
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dataset.prepare.pipeline import Options
+from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 MEDOIDS = 3

@@ -14,21 +14,17 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from aac.io import UserError, read_json, write_atomic, write_json
 from aac.lexicon import load_lexicon, lookup
 from aac.records import nfc
-
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
+from dataset.prepare.options import Options
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 OFFLINE = "offline-lexical-1"
-CLIP_IMAGE = "sentence-transformers/clip-ViT-B-32"
-CLIP_TEXT = "sentence-transformers/clip-ViT-B-32-multilingual-v1"
 WIDTH = 256
 CHUNK = 256
 UNREADABLE = 0.05  # of the keywords, at most

@@ -13,14 +13,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aac.io import UserError, read_json, write_atomic, write_json
 from dataset.prepare.journal import forget_person
+from dataset.prepare.options import Options
 from dataset.prepare.pipeline import keep_in_step
-
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
 
 log = logging.getLogger("aac")
 SHIPPED_PERSONAS = Path(__file__).resolve().parents[1] / "persona.json"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from aac.io import UserError, read_json, write_json
 from aac.records import Persona
 from aac.rules import persona_problems
 from dataset.prepare.embed import encoder
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dataset.prepare.pipeline import Options
+from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 PREFERRED = 8

@@ -14,61 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aac.io import UserError, read_json, write_json
 from aac.lexicon import LEXICON_FILE
 from aac.register import REGISTER_FILE
 from dataset.prepare import append, cards, cluster, embed, personas, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
-
-if TYPE_CHECKING:
-    from dataset.prepare.teachers.openai_settings import Settings
+from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 TEACHERS = Path(__file__).parent / "teachers"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line settles; paths are absolute."""
-
-    home: Path  # the workspace's dataset/
-    images: Path
-    output: Path
-    personas: Path
-    samples_per_persona: int = 200
-    seed: int = 42
-    encoder: str = "offline"
-    clip_image: str = embed.CLIP_IMAGE
-    clip_text: str = embed.CLIP_TEXT
-    full_embeddings: bool = False
-    clusters: int = 64
-    teacher: str = "grammar"
-    labels: Path | None = None
-    start: int = 0
-    limit: int | None = None
-    remote: Settings | None = None
-    send_personas: tuple[str, ...] | None = None
-    append: bool = False
-
-    def file(self, name: str) -> Path:
-        return self.output / name
-
-    @property
-    def corrections(self) -> Path:
-        """What people put right by hand."""
-        return self.home / "corrections.jsonl"
-
-    @property
-    def journal(self) -> Path:
-        """What a paid teacher answered."""
-        return self.home / "teacher_journal.jsonl"
-
-    @property
-    def asked(self) -> tuple[str, str]:
-        """Whom a remote teacher asks, and in which voice."""
-        return (self.remote.model, self.remote.voice) if self.remote else ("", "first")
 
 
 @dataclass(frozen=True)

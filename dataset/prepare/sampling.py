@@ -11,16 +11,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from aac.io import UserError, read_json, write_json
 from aac.records import Persona, read_clusters, sample_key
+from dataset.prepare.options import Options
 from dataset.prepare.personas import read_personas
-
-if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
 
 log = logging.getLogger("aac")
 # Cards a row by selection complexity, with their shares. One card is a whole turn, but seldom the task of a model.

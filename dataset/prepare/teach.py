@@ -14,10 +14,10 @@ from aac.records import Context, Persona, card_keyword
 from aac.rules import CONTEXT_FIELDS
 from dataset.prepare.append import finished_rows
 from dataset.prepare.corrections import Correction, overlay, read_corrections
+from dataset.prepare.options import Options
 from dataset.prepare.privacy import is_shipped, may_leave
 
 if TYPE_CHECKING:
-    from dataset.prepare.pipeline import Options
     from dataset.prepare.teachers.ask import Ask
     from dataset.prepare.teachers.openai_teacher import Answer, OpenAITeacher
 
