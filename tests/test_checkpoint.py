@@ -179,12 +179,10 @@ def test_a_save_that_fails_leaves_the_old_file(saved: Path, monkeypatch: pytest.
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_torch_on_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
+    def full(*_: Any, **__: Any) -> Any:
+        return open("/dev/full", "r+b")
 
-    def full(**_: Any) -> tuple[int, str]:
-        return os.open("/dev/full", os.O_RDWR), str(tmp_path / "none")
-
-    monkeypatch.setattr(tempfile, "mkstemp", full)
+    monkeypatch.setattr("aac.io.open", full, raising=False)
     with pytest.raises(OSError, match=r"checkpoint\.pt: cannot be written \(") as caught:
         checkpoint.save(tmp_path / "checkpoint.pt", state())
     assert "\n" not in str(caught.value)
