@@ -12,7 +12,7 @@ from aac.korean import tokens
 from aac.records import Context, Persona, Sample
 from train.scoring import text_metrics
 from train.scoring.aac_metrics import context_relevance
-from train.utils.metrics import Prediction, references_report, score
+from train.utils.metrics import Habits, Prediction, measure, summary
 
 FOODS = ["물", "우유", "밥", "빵", "사과", "과자", "포도", "국"]
 PLACES = ["집", "학교", "병원", "가게", "공원", "식당"]
@@ -48,10 +48,16 @@ def remade(sample: Sample, **changes) -> Sample:
 SAMPLES = [make_sample(number) for number in range(48)]
 
 
+def score(predictions, seed=0, bootstrap=1000, learned=None, similarity=None, voice="first"):
+    """The scores of predictions; habits are those of `learned`."""
+    table = measure(predictions, Habits(learned) if learned else None, voice, similarity)
+    return summary(table, predictions, seed, bootstrap, similarity)
+
+
 def judged(change=lambda text, sample: text, samples=SAMPLES, **options):
     """Scores of the references after a change, without intervals."""
     predictions = [Prediction(s, [change(text, s) for text in s.output]) for s in samples]
-    return score(predictions, bootstrap=0, fit_on=SAMPLES, **options)
+    return score(predictions, bootstrap=0, learned=SAMPLES, **options)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +235,7 @@ def test_context_relevance_needs_enough_contexts():
 
 @pytest.mark.parametrize("candidates", [[], ["", " ", "..."], ["?", "!", ""]])
 def test_empty_output_is_zero(candidates):
-    result = score([Prediction(s, candidates) for s in SAMPLES], bootstrap=0, fit_on=SAMPLES)
+    result = score([Prediction(s, candidates) for s in SAMPLES], bootstrap=0, learned=SAMPLES)
     numbers = {key: value for key, value in result.items() if isinstance(value, float)}
     assert len(numbers) > 20
     assert {key for key, value in numbers.items() if value} == set()
@@ -316,27 +322,9 @@ def test_intervals_draw_people_not_rows():
 def test_nothing_to_score_is_a_message():
     with pytest.raises(UserError, match="no rows"):
         score([])
-    with pytest.raises(UserError, match="no rows"):
-        references_report([])
 
 
 def test_keys_that_need_training_rows_are_absent_without_them():
     result = score([Prediction(s, s.output) for s in SAMPLES], bootstrap=0)
     assert not {"complexity", "vocabulary", "persona_consistency", "intervals"} & result.keys()
     assert result["signatures"]["bleu4"].startswith("BLEU4|lvl:corpus|cand:top1|nrefs:3|")
-
-
-def test_references_report():
-    report = references_report(SAMPLES)
-    assert report["rows"] == 48
-    assert report["card_coverage"] == 1
-    assert sum(report["levels"].values()) == pytest.approx(1)
-    # 사과를 and 빵을 share a skeleton; the verb is a card too.
-    alike = [
-        remade(s, cards=[f"1_{food}.png", "2_먹다.png"], output=[f"{food}{josa} 먹어요."] * 3)
-        for s, food, josa in zip(SAMPLES, ["빵", "사과"], ["을", "를"], strict=False)
-    ]
-    masked = references_report(alike)
-    assert masked["largest_skeleton"] == "□ 을 □ 어요 ."
-    assert masked["largest_skeleton_share"] == 1
-    assert masked["distinct_share"] == pytest.approx(2 / 6)

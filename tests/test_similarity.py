@@ -8,9 +8,10 @@ import pytest
 
 from aac.io import UserError
 from aac.records import Context, Persona, Sample
+from tests.test_metrics import score
 from train.scoring import similarity
 from train.scoring.similarity import LEXICAL, LemmaTfidf, SentenceModel, choose
-from train.utils.metrics import Prediction, score
+from train.utils.metrics import Prediction
 
 REFERENCES = [["물을 마시고 싶어요.", "물 주세요.", "물 있어요?"], ["밥을 먹을래요.", "밥 주세요.", "밥 있어요?"]]
 

@@ -18,8 +18,8 @@ from aac.korean import speech_level
 from train.pages.demo_page import metric_keys, metric_name, notes_of, score_table
 from train.pages.page import Pictures, who, write_html
 from train.scoring.aac_metrics import FRAGMENT, LEVELS
+from train.scoring.row import Prediction
 from train.scoring.table import Table
-from train.utils.metrics import Prediction
 
 # What a row is judged by: each lies in 0–1, and a row's shortfall is the sum of what is missing to 1.
 JUDGED = (

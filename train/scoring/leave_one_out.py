@@ -20,9 +20,9 @@ from aac.io import read_json
 from aac.records import Sample
 from dataset.prepare.corrections import read_corrections
 from train.scoring import text_metrics
+from train.scoring.row import Prediction
 from train.scoring.similarity import Similarity
 from train.scoring.table import Table, beside, column
-from train.utils.metrics import Prediction
 
 PERSON, UNKNOWN = "person", "unknown"
 _KINDS = ("rouge1", "rouge2", "rougeL")

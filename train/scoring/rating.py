@@ -18,8 +18,8 @@ from aac.gate import comparable
 from aac.io import UserError
 from aac.records import Sample
 from train.scoring.comparison import show_differences
+from train.scoring.row import person_key, row_key
 from train.scoring.table import Table, column
-from train.utils.metrics import person_key, row_key
 
 MEANINGS = {"same": "같은 뜻", "reversed": "반대되는 뜻", "added": "없는 내용을 덧붙임", "other": "다른 뜻"}
 TICKS = {"wrong_register": "말투가 맞지 않음", "would_offer": "이 사람에게 보여 주겠음"}

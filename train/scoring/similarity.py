@@ -26,7 +26,7 @@ UNREADABLE = 0.05  # share of the references' words beyond which a model's cosin
 
 
 class Similarity(Protocol):
-    """What `train/utils/metrics.py` takes: a name for the key, a signature, and one score a candidate."""
+    """What `measure` takes: a name for the key, a signature, and one score a candidate."""
 
     name: str
     signature: str

@@ -57,7 +57,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """`counts[key]`: [rows, m], in the order of `ids` (see `metrics.row_key`), whose speakers are `people`."""
+    """`counts[key]`: [rows, m], in the order of `ids` (see `row_key`), whose speakers are `people`."""
 
     ids: list[str]
     people: list[str]

@@ -19,7 +19,6 @@ from aac.gate import comparable
 from aac.korean import tokens
 from aac.records import nfc
 
-BLEU_COUNTS = 10  # candidate length, reference length, 4 matches, 4 totals
 CHRF_COUNTS = 18  # for each order 1..6: candidate's, reference's and common n-grams
 _CHRF_BETA = 2
 
@@ -32,7 +31,8 @@ class KoreanTokenizer:
 
 
 def bleu_counts(candidates: Sequence[str], references: Sequence[Sequence[str]], key: str = "bleu4") -> np.ndarray:
-    """Sufficient statistics of corpus BLEU-4, int [rows, 10], on the tokens that `key` of BLEUS names."""
+    """Sufficient statistics of corpus BLEU-4, int [rows, 10], on the tokens that `key` of BLEUS names: the candidate's
+    and the reference's length, 4 matches, 4 totals."""
     return _counts(key, candidates, references)
 
 

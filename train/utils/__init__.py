@@ -1,1 +1,1 @@
-"""Metrics, gate, checkpoints, logging: each its own module."""
+"""The metrics' entry; everything else has a room of its own."""
