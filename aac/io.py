@@ -35,13 +35,13 @@ def read_text(path: str | Path, made_by: str = "") -> str:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
 
 
-def read_lines(path: str | Path) -> list[str]:
+def read_lines(path: str | Path, made_by: str = "") -> list[str]:
     """The lines of a text, split at line feeds alone: U+2028 and its like may stand inside a line of JSON.
 
     Raises:
         UserError: as of `read_text`.
     """
-    return read_text(path).split("\n")
+    return read_text(path, made_by).split("\n")
 
 
 def read_json(path: str | Path, made_by: str = "", hook: Any = None) -> Any:

@@ -73,7 +73,7 @@ def test_an_edit_of_the_output_points_to_the_corrections(home: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ('{"key": "a", "output": ["가", "나", "다"]', "not JSON at column"),
+        ('{"key": "a", "output": ["가", "나", "다"]', "not JSON: Expecting ',' delimiter"),
         ('["a"]', "'key'"),
         ('{"key": "", "output": ["가", "나", "다"]}', "'key'"),
         ('{"key": 5, "output": ["가", "나", "다"]}', "'key'"),
@@ -93,6 +93,12 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, line: str, part: str) 
     with pytest.raises(UserError) as refused:
         read_corrections(path)
     assert "line 3: " in str(refused.value) and part in str(refused.value)
+
+
+def test_a_line_of_json_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    (tmp_path / "dataset").mkdir()
+    output = ["물\u2028주세요.", "물\u2029있어요?", "물\x85좋아요."]
+    assert {"z", "y"} == set(read_corrections(correct(tmp_path, [{"key": key, "output": output} for key in "zy"])))
 
 
 def test_the_later_line_holds(tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ def test_perfect_predictions_score_perfectly(workspace: Path) -> None:
         (['{"id": 1, "sentences": ["가", "나", "다"]}'], ["line 1", "'interpretations'"]),
         (['["가요."]'], ["line 1", "not a list"]),
         (["not json"], ["line 1", "not JSON"]),
+        (["[" * 100_000], ["line 1", "not JSON"]),
+        (['{"id": ' + "9" * 5000 + "}"], ["line 1", "not JSON"]),
         ([], ["id 1", "missing"]),
     ],
 )
@@ -433,6 +435,33 @@ def test_unfinished_and_foreign_sheets(workspace: Path, capsys) -> None:
     (workspace / "bad.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert run(workspace, "--rate", good, bad, "--ratings", str(workspace / "bad.csv")) == 2
     assert "not a rating sheet" in capsys.readouterr().err
+
+
+SEPARATORS = "물\u2028밥\u2029국\x85빵"  # JSON strings hold these as they are
+
+
+def test_a_line_of_json_ends_at_a_line_feed_alone(workspace: Path, tmp_path: Path) -> None:
+    samples = data_of(workspace)
+    told = [[f"{SEPARATORS} {s.id}.", *s.output[1:]] for s in samples]
+    write_predictions(tmp_path / "p.jsonl", samples, told)
+    assert "\u2028" in (tmp_path / "p.jsonl").read_text(encoding="utf-8")
+    assert read_predictions(tmp_path / "p.jsonl", samples) == told
+
+
+def test_half_a_surrogate_pair_is_counted_and_written_as_no_letter(workspace: Path, caplog) -> None:
+    samples = data_of(workspace)
+    lines = [{"id": s.id, "interpretations": ["\ud83d", f"\ude00{s.output[1]}", s.output[2]]} for s in samples]
+    path = workspace / "halves.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert run(workspace, "--predictions", str(path), *LEXICAL) == 0
+    assert f"{2 * len(samples)} sentences hold half a surrogate pair" in caplog.text
+    scores = read_json(workspace / "out/metrics.json")
+    assert scores["rougeL"] == 0 and 0 < scores["card_coverage_all"] < 1
+    read_predictions(workspace / "out/predictions.jsonl", samples)
+    whole = predict(workspace, "whole.jsonl", lambda texts, sample: [f"{texts[0]} 😀", *texts[1:]])
+    caplog.clear()
+    assert run(workspace, "--predictions", whole, *LEXICAL) == 0
+    assert "surrogate" not in caplog.text
 
 
 def test_predictions_round_trip(tmp_path: Path, workspace: Path) -> None:

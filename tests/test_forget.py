@@ -43,7 +43,14 @@ def test_a_person_is_forgotten_and_the_others_stay(
         logs = home / "train/logs/evaluation"
         logs.mkdir(parents=True)
         told = [{"id": row["id"], "interpretations": row["output"]} for row in rows]
-        (logs / "predictions.jsonl").write_text("".join(json.dumps(t) + "\n" for t in told), encoding="utf-8")
+        told[0]["interpretations"] = [
+            "물\u2028주세요.",
+            "물\u2029있어요?",
+            "물\x85좋아요.",
+        ]  # a line of JSON all the same
+        told[-1]["interpretations"] = told[0]["interpretations"]
+        lines = "\ufeff" + "".join(json.dumps(t, ensure_ascii=False) + "\n" for t in told)
+        (logs / "predictions.jsonl").write_text(lines, encoding="utf-8")
         (logs / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n', encoding="utf-8")
         (logs / "index.html").write_text("사용자 1", encoding="utf-8")
         sheet = [["row", "sentence"], *([f"{row['id']}-ab", f"{row['output'][0]}, 네"] for row in rows)]
@@ -71,7 +78,7 @@ def test_a_person_is_forgotten_and_the_others_stay(
                 text = path.read_text(encoding="utf-8")
                 assert "별난" not in text and '"persona_id": 1,' not in text and '"person": 1' not in text, path
                 assert not any(row["key"] in text for row in lost), path
-        assert len((logs / "predictions.jsonl").read_text(encoding="utf-8").splitlines()) == 6
+        assert (logs / "predictions.jsonl").read_text(encoding="utf-8").split("\n") == lines.split("\n")[6:]
         with (logs / "rating_sheet.csv").open(encoding="utf-8-sig", newline="") as file:
             assert list(csv.reader(file)) == [sheet[0], *sheet[7:]]
         left = {path.name for path in logs.iterdir()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError
+from aac.io import UserError, read_lines
 from aac.records import nfc
 from aac.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
 
@@ -34,17 +34,13 @@ def read_corrections(path: Path) -> dict[str, Correction]:
     found: dict[str, Correction] = {}
     if not path.exists():
         return found
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: line {number}: not JSON at column {error.colno}: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: line {number}: not JSON: {error}") from None
         key, correction = _checked(entry, f"{path}: line {number}")
         found[key] = correction
     return found

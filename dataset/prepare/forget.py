@@ -115,10 +115,12 @@ def _cut_lines(path: Path, traces: _Traces) -> int:
     """Lines of JSON that name the person, or one of their rows by key, or by number where they have no key."""
     if not path.exists():
         return 0
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_bytes().splitlines(
+        keepends=True
+    )  # of bytes: at line feeds alone, and the others stay as they are
     kept = [line for line in lines if not _names(line, traces)]
     if len(kept) < len(lines):
-        write_atomic(path, "".join(kept).encode())
+        write_atomic(path, b"".join(kept))
     return len(lines) - len(kept)
 
 
@@ -136,7 +138,7 @@ def _cut_table(path: Path, traces: _Traces) -> int:
     return len(lines) - len(kept)
 
 
-def _names(line: str, traces: _Traces) -> bool:
+def _names(line: bytes, traces: _Traces) -> bool:
     try:
         entry = json.loads(line)
     except ValueError:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError, write_atomic
+from aac.io import UserError, read_lines, write_atomic
 
 log = logging.getLogger("aac")
 _LOSSES = ("loss", "style_loss", "val_loss")
@@ -94,7 +94,7 @@ def _set_aside(folder: Path) -> None:
 def _forget(path: Path, after: int) -> None:
     """Drop the lines of updates past `after`, and a last one that a kill cut short."""
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in read_lines(path) if path.exists() else []:
         try:
             if json.loads(line)["step"] <= after:
                 kept.append(line + "\n")
@@ -145,7 +145,7 @@ def draw_curves(source: Path, target: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    records = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in read_lines(source) if line]
     scores = sorted({key for record in records for key in record if key.startswith("val_")} - set(_LOSSES))
     panels = [("loss", _LOSSES, "log"), ("score", scores, "linear")] if scores else [("loss", _LOSSES, "log")]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 4), squeeze=False)

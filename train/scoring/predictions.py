@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aac.io import UserError
+from aac.io import UserError, json_bytes, read_lines, write_atomic
 from aac.records import INTERPRETATIONS, Sample, nfc
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aac")
 BATCH = 32
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:
@@ -133,7 +135,7 @@ def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | No
         UserError: not such a file, an id twice, an id that no row has, a row without a line or not three sentences.
     """
     found: dict[int, list[str]] = {}
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, "give a JSON-lines file of predictions"), start=1):
         if not line.strip():
             continue
         row_id, texts = _prediction(line, f"{path}: line {number}")
@@ -153,25 +155,17 @@ def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | No
         log.info("%s: %d lines of rows that are not scored here are left out", path, spare)
     if empty := sum(not text.strip() for row_id in wanted for text in found[row_id]):
         log.warning("%s: %d empty sentences of %d earn nothing", path, empty, INTERPRETATIONS * len(wanted))
-    return [found[row_id] for row_id in wanted]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; give a JSON-lines file of predictions") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give a JSON-lines file of predictions") from None
+    said = [found[row_id] for row_id in wanted]
+    if halves := sum(_HALF.search(text) is not None for three in said for text in three):
+        log.warning("%s: %d sentences hold half a surrogate pair, which is no letter (a cut emoji?)", path, halves)
+    return [[_HALF.sub("\ufffd", text) for text in three] for three in said]
 
 
 def _prediction(line: str, where: str) -> tuple[int, list[str]]:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f'{where}: not JSON ({error.msg}); write {{"id": 17, "interpretations": ["…"]}}') from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{where}: not JSON ({error}); write {{"id": 17, "interpretations": ["…"]}}') from None
     if not isinstance(record, dict):
         kind = type(record).__name__
         raise UserError(f'{where}: one object a line, not a {kind}; write {{"id": 17, "interpretations": ["…"]}}')
@@ -189,14 +183,9 @@ def _prediction(line: str, where: str) -> tuple[int, list[str]]:
 
 def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Sequence[str]]) -> None:
     """What `read_predictions` reads; a sentence that is not there is empty."""
-    from aac.io import write_atomic
-
     whole = ([*three, *[""] * (INTERPRETATIONS - len(three))] for three in threes)
-    lines = (
-        json.dumps({"id": sample.id, "interpretations": three}, ensure_ascii=False) + "\n"
-        for sample, three in zip(samples, whole, strict=True)
-    )
-    write_atomic(path, "".join(lines).encode())
+    lines = zip(samples, whole, strict=True)
+    write_atomic(path, b"".join(json_bytes({"id": sample.id, "interpretations": three}) for sample, three in lines))
 
 
 def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aac.io import UserError, write_atomic
+from aac.io import UserError, read_lines, write_atomic
 from train.scoring import text_metrics
 
 RESAMPLES = 1000
@@ -141,14 +141,13 @@ class Table:
         Raises:
             UserError: the file is absent or is not such a file.
         """
+        lines = read_lines(path, "evaluate.py writes it beside metrics.json")
         try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            rows = [json.loads(line) for line in lines if line]
             keys = list(rows[0]["counts"])
             counts = {key: np.array([row["counts"][key] for row in rows], dtype=float) for key in keys}
             return cls([row["row"] for row in rows], [row["person"] for row in rows], counts)
-        except FileNotFoundError:
-            raise UserError(f"{path}: not found; evaluate.py writes it beside metrics.json") from None
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError):
             raise UserError(f"{path}: not the row counts that evaluate.py writes; run the evaluation again") from None
 
 
