@@ -45,8 +45,8 @@ class Ways:
         """Ours: the tokens of these styles for the first `count` requests, from one prefill."""
         import torch
 
-        from train.interpreter.candidates import parse_request, prompt_batch
         from train.interpreter.decoding import Prefilled
+        from train.interpreter.requests import parse_request, prompt_batch
         from train.models.conditioning import STYLES
 
         with torch.inference_mode():
@@ -104,8 +104,8 @@ def parts(model: Any, request: dict[str, Any], rounds: int) -> list[dict[str, An
     import torch
 
     from aac import gate
-    from train.interpreter.candidates import parse_request, prompt_batch
     from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
 
     with torch.inference_mode():
         parsed = parse_request(model, request)

@@ -106,19 +106,20 @@ def test_parts_change_the_model_and_come_back(model) -> None:
     import torch
 
     from tests.conftest import SENTENCES, pictures
-    from train.interpreter.candidates import parse_request
-    from train.scoring.predictions import answered
+    from train.interpreter.requests import parse_request
+    from train.models.batch import Row, collate
 
     persona = {"age": 9, "gender": "여성", "interesting_topics": ["공"], "preferred_category_types": [1, 2]}
     context = {"place": "집", "interaction_partner": "친구"}
     request = parse_request(model, {"images": pictures(2), "persona_info": persona, "context_info": context})
-    sample = Sample(
-        id=1, persona=request.persona, context=request.context, cards=["1_물.png", "2_공.png"], output=SENTENCES[:3]
-    )
+    answers = [model.encoder.answer(sentence) for sentence in SENTENCES[:3]]
 
     def loss() -> float:
+        prompt = model.encoder.prompt([4, 4], request.persona, request.context)
+        row = Row(prompt, answers, [0, 1, 2], [0, 1], request.persona, request.context)
+        batch = collate([row], model.encoder, model.picture_clusters(request.features), [True])
         with torch.inference_mode():
-            return float(model(*answered(model, [sample], [request]))["language"])
+            return float(model(batch, request.features, request.sizes)["language"])
 
     whole = loss()
     for name, taken in ablations.PARTS.items():
@@ -156,7 +157,7 @@ def test_without_persona_embedding_everybody_is_unknown(model) -> None:
 
 def test_shuffles_give_everybody_something_else(model) -> None:
     from tests.conftest import pictures
-    from train.interpreter.candidates import parse_request
+    from train.interpreter.requests import parse_request
 
     asked = [
         {"images": [picture], "persona_info": {"age": age}, "context_info": {"place": place}}

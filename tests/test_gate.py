@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -174,14 +175,14 @@ def test_numbers_are_compared_by_value_and_kind():
 class _Planted:
     """Stands where the model's prefilled session stands, and decodes what it is told: first this, then that."""
 
-    def __init__(self, encoder, first: list[str], again: list[str]) -> None:
-        self.encoder, self.texts = encoder, [first, again]
+    def __init__(self, model, first: list[str], again: list[str]) -> None:
+        self.model, self.texts = model, [first, again]
 
     def decode(self, prefixes, temperature=0.0, seed=0):
         from train.interpreter.decoding import Decoded
 
         texts = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
-        ids = [self.encoder.answer(text) for text in texts]
+        ids = [self.model.encoder.answer(text) for text in texts]
         return {n: Decoded(ids[n], [1.0] * len(ids[n]), ids[n]) for n in prefixes}
 
     def style_confidence(self, texts):
@@ -192,7 +193,8 @@ class _Planted:
 
 def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model, monkeypatch):
     """240 bad candidates come out of the decoder: none is shown. Half of the time a second try would be good."""
-    from train.interpreter import candidates
+    from train.interpreter import answering
+    from train.interpreter.requests import Request
 
     wanted = ("polarity_flipped", "person_added", "number_added", "card_missing", "not_hangul", "duplicate")
     by_reason = {reason: [] for reason in wanted}
@@ -205,49 +207,76 @@ def test_planted_candidates_are_replaced_and_the_result_says_by_what(rows, model
     for number, (reason, place, three, keywords, context) in enumerate(cases):
         good = interpret(keywords, Persona(age="성인"), context)
         again = [*three[:place], good[place] if number % 2 else three[place], *three[place + 1 :]]
-        planted = _Planted(model.encoder, three, again)
-        monkeypatch.setattr(candidates, "Prefilled", lambda *args, planted=planted: planted)
-        request = candidates.Request([], [], Persona(age="성인"), context, list(keywords))
-        monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
-        shown = candidates.interpret_parsed(model, [request])[0]
-        texts = [candidate["text"] for candidate in shown]
+        planted = _Planted(model, three, again)
+        monkeypatch.setattr(answering, "Prefilled", lambda *args, planted=planted: planted)
+        request = Request([], [], Persona(age="성인"), context, list(keywords))
+        monkeypatch.setattr(answering, "prompt_batch", lambda *args: (None, [], []))
+        shown = answering.interpret_parsed(model, [request])[0]
+        texts = [candidate.text for candidate in shown]
         bad = shown[place]
-        assert bad["text"] != three[place] and reason in bad["reasons"], (reason, keywords, three, texts)
-        assert bad["source"] in sources, bad
-        assert bad["passed"] == (bad["source"] == "model, decoded again")
+        assert bad.text != three[place] and reason in bad.reasons, (reason, keywords, three, texts)
+        assert bad.source in sources, bad
+        assert bad.passed == (bad.source == "model, decoded again")
         assert check(texts, keywords, context)[place] == [], (reason, keywords, three, texts)
-        assert all(c["source"] == "model" and c["passed"] for i, c in enumerate(shown) if i != place)
+        assert all(c.source == "model" and c.passed for i, c in enumerate(shown) if i != place)
         assert texts[:place] + texts[place + 1 :] == [*three[:place], *three[place + 1 :]]
-        sources[bad["source"]] += 1
+        sources[bad.source] += 1
         planted.texts = [three]
-        bare = candidates.interpret_parsed(model, [request], gated=False)[0]
-        assert bare[place]["text"] == model.encoder.decode(model.encoder.answer(three[place]))  # the gate did it
+        bare = answering.interpret_parsed(model, [request], gated=False)[0]
+        assert bare[place].text == model.encoder.decode(model.encoder.answer(three[place]))  # the gate did it
     assert sum(sources.values()) == 240
     assert min(sources.values()) >= 100, sources
 
 
 def test_a_second_try_that_repeats_a_sibling_is_not_taken(model, monkeypatch):
     """Of two equal candidates the gate blames the later one: here the later one stands already."""
-    from train.interpreter import candidates
+    from train.interpreter import answering
+    from train.interpreter.requests import Request
 
-    planted = _Planted(model.encoder, ["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."])
-    monkeypatch.setattr(candidates, "Prefilled", lambda *args: planted)
-    monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
+    planted = _Planted(model, ["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."])
+    monkeypatch.setattr(answering, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(answering, "prompt_batch", lambda *args: (None, [], []))
     for keywords in (None, ["물"]):
         planted.texts = [["", "물 주세요.", "물이 없어요."], ["물 주세요!", "물 주세요.", "물이 없어요."]]
-        request = candidates.Request([], [], Persona(), Context(), keywords)
-        shown = candidates.interpret_parsed(model, [request])[0]
-        assert len({comparable(candidate["text"]) for candidate in shown}) == 3
-        assert shown[0]["source"] in ("fixed", "grammar", "keywords") and not shown[0]["passed"]
+        request = Request([], [], Persona(), Context(), keywords)
+        shown = answering.interpret_parsed(model, [request])[0]
+        assert len({comparable(candidate.text) for candidate in shown}) == 3
+        assert shown[0].source in ("fixed", "grammar", "keywords") and not shown[0].passed
 
 
 def test_an_ending_is_mended_before_anything_is_decoded_again(model, monkeypatch):
-    from train.interpreter import candidates
+    from train.interpreter import answering
+    from train.interpreter.requests import Request
 
-    planted = _Planted(model.encoder, ["물야.", "물 주세요.", "물이 없어요."], ["never"] * 3)
-    monkeypatch.setattr(candidates, "Prefilled", lambda *args: planted)
-    monkeypatch.setattr(candidates, "prompt_batch", lambda *args: (None, [], []))
-    shown = candidates.interpret_parsed(model, [candidates.Request([], [], Persona(), Context(), None)])[0]
-    assert [c["text"] for c in shown] == ["물이야.", "물 주세요.", "물이 없어요."]
-    assert shown[0]["source"] == "model, ending mended" and shown[0]["reasons"] == ["particle_wrong"]
-    assert all(candidate["passed"] for candidate in shown)
+    planted = _Planted(model, ["물야.", "물 주세요.", "물이 없어요."], ["never"] * 3)
+    monkeypatch.setattr(answering, "Prefilled", lambda *args: planted)
+    monkeypatch.setattr(answering, "prompt_batch", lambda *args: (None, [], []))
+    shown = answering.interpret_parsed(model, [Request([], [], Persona(), Context(), None)])[0]
+    assert [c.text for c in shown] == ["물이야.", "물 주세요.", "물이 없어요."]
+    assert shown[0].source == "model, ending mended" and shown[0].reasons == ["particle_wrong"]
+    assert all(candidate.passed for candidate in shown)
+
+
+def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model):
+    """As every page shows it, and as `return_details` and older files spell it."""
+    from conftest import pictures
+
+    from train.interpreter.candidates import Candidate, Source
+    from train.pages.demo_page import notes_of
+
+    speaks = {"model", "model, ending mended", "model, decoded again"}
+    assert {str(source) for source in Source} == speaks | {"grammar", "keywords", "fixed"}
+    names = notes_of({"notes": [str(source) for source in Source]})
+    assert len(set(names)) == len(Source) and not any(re.search("[A-Za-z]", name) for name in names)
+    for source in Source:
+        shown = json.loads(json.dumps(Candidate("물.", "기본", 0.5, source).public()))
+        assert shown == {
+            "text": "물.",
+            "style": "기본",
+            "confidence": 0.5,
+            "source": str(source),
+            "reasons": [],
+            "passed": str(source) in speaks,
+        }
+    keys = list(model.generate_interpretation(pictures(1), return_details=True)[0])
+    assert keys == ["text", "style", "confidence", "passed", "source", "reasons"]

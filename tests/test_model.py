@@ -184,8 +184,8 @@ def test_requests_together_equal_requests_alone(model: Any) -> None:
 
 
 def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: Any) -> None:
-    from train.interpreter.candidates import parse_request, prompt_batch
     from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
 
     def sampled(numbers: list[int], seed: int, temperature: float = 1.0) -> list[list[int]]:
         parsed = [parse_request(model, request(n)) for n in numbers]
@@ -205,7 +205,7 @@ def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: A
 
 def test_an_ended_candidate_leaves_and_the_others_go_on_unchanged(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import train.interpreter.decoding as decoding
-    from train.interpreter.candidates import parse_request, prompt_batch
+    from train.interpreter.requests import parse_request, prompt_batch
 
     with torch.inference_mode():
         session = decoding.Prefilled(model, *prompt_batch(model, [parse_request(model, request(n)) for n in range(2)]))
@@ -224,8 +224,8 @@ def test_an_ended_candidate_leaves_and_the_others_go_on_unchanged(model: Any, mo
 
 def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
     """Each greedy token is the best one of the whole-row forward that training uses."""
-    from train.interpreter.candidates import parse_request, prompt_batch
     from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
 
     parsed = [parse_request(model, request(n)) for n in range(2)]
     with torch.inference_mode():

@@ -114,6 +114,7 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
     """Three card sets of the test split, which training never saw combined, beside what the model says."""
     from train.config.train_config import TRAIN_CONFIG
     from train.data.features import open_picture
+    from train.interpreter.candidates import Source
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.pages import demo_page
 
@@ -145,7 +146,7 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
                 "context": where,
                 "candidates": [candidate["text"] for candidate in three],
                 "references": sample.output,
-                "notes": [c["source"] for c in three if not c["source"].startswith("model")],
+                "notes": [c["source"] for c in three if not Source(c["source"]).from_model],
             }
         )
     folder = workspace / "train/logs/demo"

@@ -32,7 +32,8 @@ from train.config.train_config import at_root, load_config  # noqa: E402
 if TYPE_CHECKING:
     import numpy as np
 
-    from train.interpreter.candidates import Request
+    from train.interpreter.candidates import Candidate
+    from train.interpreter.requests import Request
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.scoring.table import Table
 
@@ -230,23 +231,25 @@ def score_model(
     args: argparse.Namespace, rows: Rows, scorer: Scorer, model: AACMultimodalModel, requests: list[Request]
 ) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
     """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
+    from train.interpreter.candidates import Source
     from train.scoring.predictions import generate, styles_read
 
     three = generate(model, requests, "candidates")
-    threes = [[c["text"] for c in t] for t in three]
+    threes = [[c.text for c in t] for t in three]
     table = scorer.table(threes)
     table.counts.update(style_accuracy=styles_read(model, rows.samples, requests), **sources(three))
-    notes = [[c["source"] for c in t if c["source"] != "model"] for t in three]
+    notes = [[c.source for c in t if c.source is not Source.MODEL] for t in three]
     return threes, table, notes, without_parts(args, rows, model, requests, scorer, table)
 
 
-def sources(three: Sequence[Sequence[dict[str, Any]]]) -> dict[str, np.ndarray]:
+def sources(three: Sequence[Sequence[Candidate]]) -> dict[str, np.ndarray]:
     """Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all."""
     import numpy as np
 
-    told = [[c["source"] for c in t] for t in three]
-    again = [(sum(source == "model, decoded again" for source in row), len(row)) for row in told]
-    foreign = [(sum(not source.startswith("model") for source in row), len(row)) for row in told]
+    from train.interpreter.candidates import Source
+
+    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in three]
+    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in three]
     return {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
 
 
@@ -267,7 +270,7 @@ def without_parts(
 
     def scored(name: str, changed: list[Request]) -> dict[str, Any]:
         three = generate(model, changed, name)
-        table = scorer.table([[c["text"] for c in t] for t in three])
+        table = scorer.table([[c.text for c in t] for t in three])
         table.counts.update(sources(three))
         return beside(whole, table)
 

@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(f"--persona {persona!r}: give a JSON object or a file that ends in .json")
         context = text_or_json(args.context, "--context")
         from train.data.features import open_picture
+        from train.interpreter.candidates import Source
 
         images = [open_picture(Path(card)) for card in args.cards]
         from train.models.aac_multimodal_model import AACMultimodalModel
@@ -72,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(candidates, ensure_ascii=False, indent=1))
     else:
         for number, candidate in enumerate(candidates, start=1):
-            note = "" if candidate["source"].startswith("model") else f"  [{candidate['source']}]"
+            source = Source(candidate["source"])
+            note = "" if source.from_model else f"  [{source.korean}]"
             print(f"{number}. {candidate['text']}{note}")
     return 0
 

@@ -1,178 +1,111 @@
-"""From requests to three sentences each (`decoding.py` writes them), each through the gate.
-
-A candidate that fails the gate is mended where only an ending is wrong, else decoded again from its least certain
-step, then replaced by the offline grammar, then by the bare keywords; the result says so.
-"""
+"""What is shown: a candidate, where it comes from, and what may stand where the model's own sentence may not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
 from aac import gate
-from aac.io import UserError
-from aac.records import Context, Persona
-from train.interpreter.decoding import Decoded, Prefilled
-from train.models.batch import Batch, Row, collate
-from train.models.conditioning import STYLES
 
 if TYPE_CHECKING:
-    from train.models.network import Network
+    from train.interpreter.requests import Request
 
 STYLE_NAMES = ("기본", "다른 기능", "다른 형태")
-RETRIES = 2
 # What can always be said of cards whose words nobody knows.
 _WORDLESS = ("이 카드예요.", "이 카드를 봐 주세요.", "이 카드로 말하고 싶어요.")
 
 
+class Source(StrEnum):
+    """Who wrote a candidate: its name in files, its Korean one for people, whether the model speaks."""
+
+    korean: str
+    from_model: bool
+
+    MODEL = "model", "모델의 문장", True
+    MENDED = "model, ending mended", "받침에 맞게 고친 문장", True
+    AGAIN = "model, decoded again", "모델이 다시 만든 문장", True
+    GRAMMAR = "grammar", "문법 규칙으로 만든 문장", False
+    KEYWORDS = "keywords", "카드 낱말 그대로", False
+    FIXED = "fixed", "미리 정해 둔 문장", False
+
+    def __new__(cls, value: str, korean: str, from_model: bool) -> Self:
+        member = str.__new__(cls, value)
+        member._value_, member.korean, member.from_model = value, korean, from_model
+        return member
+
+
 @dataclass
-class Request:
-    """One request, checked: features of its cards instead of pictures."""
+class Candidate:
+    """One of a request's three sentences. `reasons`: why the gate stopped the model's first one."""
 
-    features: list[Tensor]
-    sizes: list[tuple[int, int]]
-    persona: Persona
-    context: Context
-    keywords: list[str] | None
+    text: str
+    style: str
+    confidence: float = 0.0
+    source: Source = Source.MODEL
+    reasons: list[str] = field(default_factory=list)
 
+    @property
+    def passed(self) -> bool:
+        """Whether what is shown comes from the model, and so passed the gate."""
+        return self.source.from_model
 
-def parse_request(model: Network, request: dict[str, Any]) -> Request:
-    """Check a request's arguments and encode its pictures.
+    @property
+    def stopped(self) -> bool:
+        """Whether it failed, and nothing stands in its place yet."""
+        return bool(self.reasons) and self.source is Source.MODEL
 
-    Raises:
-        UserError: names the argument and what it must be.
-    """
-    images = list(request["images"])
-    if not 1 <= len(images) <= 4:
-        raise UserError(f"images: 1 to 4 cards are needed, not {len(images)}")
-    keywords = request.get("keywords")
-    if keywords is not None and len(keywords) != len(images):
-        raise UserError(f"keywords: {len(keywords)} words for {len(images)} images; give one for each, in their order")
-    features, sizes = model.encode_pictures(images)
-    return Request(
-        features=features,
-        sizes=sizes,
-        persona=Persona.parse(request.get("persona_info")),
-        context=Context.parse(request.get("context_info")),
-        keywords=list(keywords) if keywords is not None else None,
-    )
-
-
-def interpret_requests(
-    model: Network, requests: Sequence[dict[str, Any]], temperature: float = 0.0, seed: int = 0
-) -> list[list[dict[str, Any]]]:
-    """Three candidates a request, as dicts: `text`, `style`, `confidence`, `passed`, `source`, `reasons`."""
-    if temperature < 0:
-        raise UserError(f"temperature must be at least 0 (greedy), not {temperature}")
-    parsed = [parse_request(model, request) for request in requests]
-    return interpret_parsed(model, parsed, temperature=temperature, seed=seed)
-
-
-@torch.inference_mode()
-def interpret_parsed(
-    model: Network,
-    parsed: Sequence[Request],
-    gated: bool = True,
-    confidence: bool = True,
-    temperature: float = 0.0,
-    seed: int = 0,
-) -> list[list[dict[str, Any]]]:
-    """`interpret_requests` from parsed requests; without the gate the model's own first sentences."""
-    model.eval()
-    batch, features, sizes = prompt_batch(model, parsed)
-    session = Prefilled(model, batch, features, sizes)
-    decoded = session.decode({n: [] for n in range(STYLES * len(parsed))}, temperature, seed)
-    texts = [model.encoder.decode(candidate.tokens) for candidate in decoded.values()]
-    # Candidates go by their number, request x 3 + style, as in `decoding.py`.
-    reasons: dict[int, list[str]] = {}
-    for i, request in enumerate(parsed) if gated else ():
-        why = _reasons(request, texts[i * STYLES : (i + 1) * STYLES])
-        reasons |= {i * STYLES + k: codes for k, codes in enumerate(why) if codes}
-    sources = ["model"] * len(texts)
-
-    def failing() -> list[int]:
-        return [n for n in reasons if sources[n] == "model"]
-
-    def three_of(n: int) -> list[str]:
-        first = n - n % STYLES
-        return texts[first : first + STYLES]
-
-    def offer(n: int, sentence: str, source: str) -> None:
-        trial, k = three_of(n), n % STYLES
-        trial[k] = sentence
-        if not _reasons(parsed[n // STYLES], trial)[k] and _unlike_siblings(sentence, trial, k):
-            texts[n], sources[n] = sentence, source
-
-    for n in failing():
-        if "particle_wrong" in reasons[n]:
-            offer(n, gate.mended(texts[n]), "model, ending mended")
-    for _ in range(RETRIES):
-        again = failing()
-        decoded |= session.decode({n: _second_thought(decoded[n]) for n in again}) if again else {}
-        for n in again:
-            offer(n, model.encoder.decode(decoded[n].tokens), "model, decoded again")
-    for n in failing():
-        texts[n], sources[n] = _stand_in(parsed[n // STYLES], three_of(n), n % STYLES)
-    scores = session.style_confidence(texts) if confidence else torch.full((len(texts), STYLES), 1 / STYLES)
-    candidates = [
-        {
-            "text": text,
-            "style": STYLE_NAMES[n % STYLES],
-            "confidence": round(float(scores[n, n % STYLES]), 4),
-            "passed": sources[n].startswith("model"),
-            "source": sources[n],
-            "reasons": reasons.get(n, []),
+    def public(self) -> dict[str, Any]:
+        """Plain values: what `return_details` shows."""
+        return {
+            "text": self.text,
+            "style": self.style,
+            "confidence": self.confidence,
+            "passed": self.passed,
+            "source": str(self.source),
+            "reasons": list(self.reasons),
         }
-        for n, text in enumerate(texts)
-    ]
-    return [candidates[first : first + STYLES] for first in range(0, len(candidates), STYLES)]
+
+
+def judge(request: Request, three: Sequence[Candidate]) -> None:
+    """Write to each candidate why it may not be shown."""
+    for candidate, reasons in zip(three, _reasons(request, [c.text for c in three]), strict=True):
+        candidate.reasons = reasons
+
+
+def offer(request: Request, three: Sequence[Candidate], place: int, sentence: str, source: Source) -> None:
+    """Let a sentence take a candidate's place if it passes the gate there and repeats no sibling."""
+    trial = [candidate.text for candidate in three]
+    trial[place] = sentence
+    # Of two equal ones the gate blames the later, which may be shown already.
+    if not _reasons(request, trial)[place] and _unlike_siblings(sentence, three, place):
+        three[place].text, three[place].source = sentence, source
+
+
+def stand_in(request: Request, three: Sequence[Candidate], place: int) -> None:
+    """Replace a candidate that failed twice: by the offline grammar, then the keywords, unlike its siblings."""
+    sentence, source = next(
+        (text, source) for text, source in _always(request, place) if _unlike_siblings(text, three, place)
+    )
+    three[place].text, three[place].source = sentence, source
+
+
+def _always(request: Request, place: int) -> Iterator[tuple[str, Source]]:
+    """What can be said without the model, the best first; one of the last three is unlike both siblings."""
+    if request.keywords:
+        from dataset.prepare.teachers.grammar import interpret
+
+        written = interpret(list(request.keywords), request.persona, request.context)
+        yield from ((sentence, Source.GRAMMAR) for sentence in (written[place], *written))
+        yield f"{', '.join(request.keywords)}{'.' * (place + 1)}", Source.KEYWORDS
+    yield from ((sentence, Source.FIXED) for sentence in _WORDLESS)
 
 
 def _reasons(request: Request, three: Sequence[str]) -> list[list[str]]:
     return gate.check(three, request.keywords, request.context)
 
 
-def _unlike_siblings(sentence: str, three: Sequence[str], k: int) -> bool:
-    """Whether it may stand at place k: of two equal ones the gate blames the later, which may be shown already."""
-    return gate.comparable(sentence) not in {gate.comparable(text) for place, text in enumerate(three) if place != k}
-
-
-def _second_thought(candidate: Decoded) -> list[int]:
-    """The candidate up to its least certain step, and the runner-up there: deterministic, and where it most matters."""
-    if not candidate.leads:
-        return []
-    step = min(range(len(candidate.leads)), key=lambda i: candidate.leads[i])
-    return [*candidate.tokens[:step], candidate.seconds[step]]
-
-
-def _stand_in(request: Request, three: Sequence[str], k: int) -> tuple[str, str]:
-    """What replaces a candidate that failed twice: the offline grammar, then the keywords, unlike its siblings."""
-    words = request.keywords
-    if words:
-        from dataset.prepare.teachers.grammar import interpret
-
-        written = interpret(list(words), request.persona, request.context)
-        for sentence in (written[k], *written):
-            if _unlike_siblings(sentence, three, k):
-                return sentence, "grammar"
-        return f"{', '.join(words)}{'.' * (k + 1)}", "keywords"
-    return next(sentence for sentence in _WORDLESS if _unlike_siblings(sentence, three, k)), "fixed"
-
-
-def prompt_batch(model: Network, parsed: Sequence[Request]) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
-    """Requests to a batch of prompts without answers; every request brings its own pictures."""
-    features = [feature for request in parsed for feature in request.features]
-    sizes = [size for request in parsed for size in request.sizes]
-    rows, first = [], 0
-    for request in parsed:
-        counts = [model.processor.num_tokens(size) for size in request.sizes]
-        cards = list(range(first, first + len(counts)))
-        first += len(counts)
-        prompt = model.encoder.prompt(counts, request.persona, request.context, request.keywords)
-        rows.append(Row(prompt, [], [], cards, request.persona, request.context))
-    clusters = model.picture_clusters(features).cpu()
-    return collate(rows, model.encoder, clusters).to(model.device), features, sizes
+def _unlike_siblings(sentence: str, three: Sequence[Candidate], place: int) -> bool:
+    others = {gate.comparable(candidate.text) for k, candidate in enumerate(three) if k != place}
+    return gate.comparable(sentence) not in others

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
 from aac.records import Sample
+from train.interpreter.candidates import Source
 
 if TYPE_CHECKING:
     from train.data.features import CardFeatures
+    from train.interpreter.candidates import Candidate
     from train.models.network import Network
 
 log = logging.getLogger("aac")
@@ -66,28 +68,28 @@ def evaluate_samples(
         styles = styles_read(model, samples, requests).sum(0) if style_labels else None
     finally:
         model.train(was_training)
-    texts = [[candidate["text"] for candidate in t] for t in three]
+    texts = [[candidate.text for candidate in t] for t in three]
     pairs = zip(samples, texts, strict=True)
     table = metrics.measure([metrics.Prediction(sample, said) for sample, said in pairs], voice=model.config["voice"])
     scores = table.values()
     found = {f"val_{key}": scores[key] for key in KEYS if key in scores}
     if styles is not None:
         found["val_style_accuracy"] = float(styles[0] / styles[1])
-    told = [candidate["source"] for t in three for candidate in t]
-    found["val_not_from_model"] = sum(not source.startswith("model") for source in told) / len(told)
+    told = [candidate.source for t in three for candidate in t]
+    found["val_not_from_model"] = sum(not source.from_model for source in told) / len(told)
     return found, [_item(sample, t) for sample, t in zip(samples, three, strict=True)]
 
 
-def _item(sample: Sample, three: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _item(sample: Sample, three: Sequence[Candidate]) -> dict[str, Any]:
     return {
         "files": sample.cards,
         "keywords": sample.keywords,
         "persona_id": sample.persona_id,
         "persona": sample.persona.age,
         "context": ", ".join(part for part in sample.context.public().values() if part),
-        "candidates": [candidate["text"] for candidate in three],
+        "candidates": [candidate.text for candidate in three],
         "references": sample.output,
-        "notes": [c["source"] for c in three if c["source"] != "model"],
+        "notes": [c.source for c in three if c.source is not Source.MODEL],
     }
 
 

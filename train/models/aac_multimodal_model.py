@@ -63,10 +63,10 @@ class AACMultimodalModel(Network):
         seed: int = 0,
     ) -> list[list[Any]]:
         """`generate_interpretation` for many requests, decoded together; each a dict of its arguments."""
-        from train.interpreter.candidates import interpret_requests
+        from train.interpreter.answering import interpret_requests
 
-        details = interpret_requests(self, requests, temperature, seed)
-        return details if return_details else [[candidate["text"] for candidate in three] for three in details]
+        threes = interpret_requests(self, requests, temperature, seed)
+        return [[c.public() if return_details else c.text for c in three] for three in threes]
 
     # ------------------------------------------------------------------ files
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError, write_atomic
+from train.interpreter.candidates import Source
 from train.pages.page import Pictures, credit, thumbnail, who, write_html
 from train.scoring.similarity import LEXICAL
 
@@ -85,12 +86,6 @@ _SHORT = (
     *("bleu4", "rougeL", "set_score", "distinct3", "card_coverage", "polarity", "addition", "illocution"),
     *("register_accuracy", "register", "context_relevance"),
 )
-_SOURCE_NAMES = {
-    "model, decoded again": "모델이 다시 만든 문장",
-    "model, ending mended": "받침에 맞게 고친 문장",
-    "grammar": "문법 규칙으로 만든 문장",
-    "keywords": "카드 낱말 그대로",
-}
 
 
 def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, scores: dict[str, Any]) -> None:
@@ -183,7 +178,7 @@ def _who(item: dict[str, Any]) -> str:
 
 def notes_of(item: dict[str, Any]) -> list[str]:
     """In Korean, where sentences come from that are not the model's first."""
-    return [_SOURCE_NAMES.get(note, note) for note in dict.fromkeys(item.get("notes", ()))]
+    return [Source(note).korean for note in dict.fromkeys(item.get("notes", ()))]
 
 
 def korean_font() -> Path | str:

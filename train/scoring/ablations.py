@@ -15,7 +15,7 @@ from aac.io import UserError
 from aac.records import Context, Persona
 
 if TYPE_CHECKING:
-    from train.interpreter.candidates import Request
+    from train.interpreter.requests import Request
 
 # Name of the ablation to the parts that are taken out.
 PARTS: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aac.io import UserError, json_bytes, read_lines, write_atomic
 from aac.records import INTERPRETATIONS, Sample, nfc
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from train.interpreter.candidates import Request
-    from train.models.batch import Batch
+    from train.interpreter.candidates import Candidate
+    from train.interpreter.requests import Request
     from train.models.network import Network
 
     Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
@@ -47,7 +47,7 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
 
 def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
     """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
-    from train.interpreter.candidates import Request
+    from train.interpreter.requests import Request
 
     return [
         Request(
@@ -61,16 +61,14 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
     ]
 
 
-def generate(
-    model: Network, requests: Sequence[Request], what: str, confidence: bool = False
-) -> list[list[dict[str, Any]]]:
+def generate(model: Network, requests: Sequence[Request], what: str, confidence: bool = False) -> list[list[Candidate]]:
     """Candidates for every request in the order given; rows with equally many cards are decoded together."""
     from tqdm import tqdm
 
-    from train.interpreter.candidates import interpret_parsed
+    from train.interpreter.answering import interpret_parsed
 
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
-    results: list[list[dict[str, Any]]] = [[] for _ in requests]
+    results: list[list[Candidate]] = [[] for _ in requests]
     for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
         group = order[first : first + BATCH]
         told = interpret_parsed(model, [requests[i] for i in group], confidence=confidence)
@@ -87,40 +85,18 @@ def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Re
     import numpy as np
     import torch
 
+    from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import prompt_batch
+
     counts = np.zeros((len(samples), 2))
     for first in range(0, len(samples), BATCH):
         rows = slice(first, first + BATCH)
-        batch, features, sizes = answered(model, samples[rows], requests[rows])
+        texts = [text for sample in samples[rows] for text in sample.output]
         with torch.inference_mode():
-            hidden = model.hidden_states(batch, model.embed(batch, features, sizes), use_cache=False).last_hidden_state
-            places = batch.answer_places
-            scores = model.styles.logits(hidden[batch.style_places[:, :1], places.clamp(min=0)], places >= 0)
-        right = (scores.argmax(-1) == batch.style_labels).view(-1, INTERPRETATIONS).sum(1)
-        counts[rows, 0], counts[rows, 1] = right.cpu(), INTERPRETATIONS
+            scores = Prefilled(model, *prompt_batch(model, requests[rows])).style_confidence(texts)
+        read = scores.argmax(-1).view(-1, INTERPRETATIONS).cpu()
+        counts[rows, 0], counts[rows, 1] = (read == torch.arange(INTERPRETATIONS)).sum(1), INTERPRETATIONS
     return counts
-
-
-def answered(
-    model: Network, samples: Sequence[Sample], requests: Sequence[Request]
-) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
-    """Requests with the samples' references as answers, none told its style: a batch, its pictures and their frames."""
-    from train.models.batch import Row, collate, split_long_answers
-
-    features = [feature for request in requests for feature in request.features]
-    sizes = [size for request in requests for size in request.sizes]
-    rows, first = [], 0
-    for sample, r in zip(samples, requests, strict=True):
-        cards = list(range(first, first + len(r.sizes)))
-        first += len(cards)
-        prompt = model.encoder.prompt(
-            [model.processor.num_tokens(size) for size in r.sizes], r.persona, r.context, r.keywords
-        )
-        answers = [model.encoder.answer(text) for text in sample.output]
-        rows.append(Row(prompt, answers, list(range(len(answers))), cards, r.persona, r.context))
-    clusters = model.picture_clusters(features).cpu()
-    rows = split_long_answers(rows, model.backbone.config.original_max_position_embeddings)
-    batch = collate(rows, model.encoder, clusters, [True] * len(rows))
-    return batch.to(model.device), features, sizes
 
 
 def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
