@@ -246,16 +246,36 @@ def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
             assert best.tolist() == [token for answer in answers for token in answer]
 
 
-def test_crossing_the_rotary_switch_while_decoding() -> None:
-    """A row that crosses gives the same tokens as one whose neighbour stays short, and as the whole-row forward."""
+@pytest.mark.parametrize("beyond", [0, 1, 4])
+def test_crossing_the_rotary_switch_while_decoding(monkeypatch: pytest.MonkeyPatch, beyond: int) -> None:
+    """Before, at and after the step that crosses, a row reads what the whole-row forward reads from so many tokens,
+    and its neighbour stays short."""
+    from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
+
     model = fresh_model()
     rotary = model.backbone.model.rotary_emb
-    rotary.factors = ([1.0] * 8, [3.0] * 8)
-    lengths = [len(model.encoder.prompt([4] * n, Persona.parse({"age": 25}), Context.parse("집에서"))) for n in (1, 2)]
-    rotary.original = model.backbone.config.original_max_position_embeddings = lengths[1] + 3
-    requests = [request(n, keywords=None, persona_info={"age": 25}) for n in range(2)]
-    together = model.generate_interpretations(requests)
-    assert together == [model.generate_interpretation(**r) for r in requests]
+    rotary.factors = ([1.0] * 8, [20.0] * 8)
+    parsed = [parse_request(model, request(n, keywords=None)) for n in range(2)]
+    with torch.inference_mode():
+        prompts, features, sizes = prompt_batch(model, parsed)
+        length = int((prompts.segments[1] == 0).sum())
+        rotary.original = model.backbone.config.original_max_position_embeddings = length + beyond
+        session = Prefilled(model, prompts, features, sizes)
+        read: list[torch.Tensor] = []
+        step = session._step
+        monkeypatch.setattr(session, "_step", lambda live, inputs: read.append(step(live, inputs)) or read[-1])
+        words = [100, 110, 120, 130, 140, 150]
+        session.decode({0: words, 3: words})  # nobody leaves before the last step
+        clusters = model.picture_clusters(features)
+        for i, r in enumerate(parsed):
+            count = [model.processor.num_tokens(size) for size in r.sizes]
+            prompt = model.encoder.prompt(count, r.persona, r.context, r.keywords)
+            for done in range(len(words)):
+                row = Row(prompt, [words[: done + 1]], [0], list(range(len(count))), r.persona, r.context)
+                batch = collate([row], model.encoder, clusters[i:])
+                hidden = model.hidden_states(batch, model.embed(batch, r.features, r.sizes)).last_hidden_state
+                assert torch.allclose(read[done][i], hidden[0, -1], atol=1e-4), (i, done)
 
 
 def test_save_load_generate(model: Any, tmp_path: Path) -> None:
@@ -285,3 +305,32 @@ def test_bad_requests_name_the_argument(model: Any) -> None:
     ):
         with pytest.raises(UserError, match=word):
             model.generate_interpretation(**request(1, **changes))
+
+
+def test_confidence_is_what_the_training_forward_reads_from_each_text_alone() -> None:
+    """With the rotary switch between the texts of a row, and a neighbour whose text is longer."""
+    from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
+
+    model = fresh_model()
+    rotary = model.backbone.model.rotary_emb
+    rotary.factors = ([1.0] * 8, [3.0] * 8)
+    parsed = [parse_request(model, request(n, keywords=None, context_info=None)) for n in range(2)]
+    texts = [*SENTENCES[:2], "물을 마시고 싶어요. 사과 주세요.", *SENTENCES[3:]]
+    with torch.inference_mode():
+        batch, features, sizes = prompt_batch(model, parsed)
+        ends = [int((batch.segments[0] == 0).sum()) + len(model.encoder.answer(text)) for text in texts[:3]]
+        rotary.original = model.backbone.config.original_max_position_embeddings = (min(ends) + max(ends)) // 2
+        assert min(ends) <= rotary.original < max(ends)
+        found = Prefilled(model, batch, features, sizes).style_confidence(texts)
+        clusters = model.picture_clusters(features)
+        for n, text in enumerate(texts):
+            r, first = parsed[n // 3], n // 3  # the first request has one picture
+            prompt = model.encoder.prompt([4] * len(r.sizes), r.persona, r.context)
+            cards = list(range(len(r.sizes)))
+            row = Row(prompt, [model.encoder.answer(text)], [n % 3], cards, r.persona, r.context)
+            one = collate([row], model.encoder, clusters[first:], [True])
+            hidden = model.hidden_states(one, model.embed(one, r.features, r.sizes)).last_hidden_state
+            places = one.answer_places
+            scores = model.styles.logits(hidden[one.style_places[:, :1], places], places >= 0)
+            assert torch.allclose(found[n], scores.softmax(-1)[0], atol=1e-5), n

@@ -115,6 +115,7 @@ class Prefilled:
             self.memory = model.memory(batch)
             self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
         self.scale = token_scale(self.core.embed_tokens)
+        self.switch = self.core.config.original_max_position_embeddings  # a row with more positions: long factors
 
     def decode(
         self, prefixes: Mapping[int, Sequence[int]], temperature: float = 0.0, seed: int = 0
@@ -165,14 +166,19 @@ class Prefilled:
         mask = torch.zeros(len(ids), width, dtype=torch.bool)
         for row, tokens in enumerate(ids):
             table[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long), True
+        mask = mask.to(device)
         opening = self.model.styles.opening(torch.full((len(ids),), NO_STYLE, device=device), self.scale)
         words = self.core.embed_tokens(table.to(device))
         live = self._start(range(len(ids)), width + 1)
         causal = torch.ones(width + 1, live.seen.shape[-1], dtype=torch.bool, device=device)
         inputs = torch.cat([opening.to(words.dtype)[:, None], words], dim=1)
+        steps = functional.pad(mask.cumsum(1), (1, 0))  # none beyond a row's own text: its last position decides
         with _threads(self.core.config, table):
-            hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length))
-        return functional.softmax(self.model.styles.logits(hidden[:, 1:], mask.to(device)).float(), dim=-1)
+            if ((live.starts <= self.switch) & (live.starts + steps[:, -1:] >= self.switch)).any():
+                hidden = self._whole(live, inputs, steps).last_hidden_state[:, -width - 1 :]
+            else:
+                hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length), steps)
+        return functional.softmax(self.model.styles.logits(hidden[:, 1:], mask).float(), dim=-1)
 
     def _start(self, numbers: Iterable[int], room: int) -> _Live:
         """Rows for these candidates, each with its request's prompt, and room for so many answer positions."""
@@ -186,39 +192,40 @@ class Prefilled:
 
     def _step(self, live: _Live, inputs: Tensor) -> Tensor:
         """One position further, (N, D), from inputs (N, 1, D)."""
-        done = len(live.said)
-        if done and any(n + done == self.core.config.original_max_position_embeddings for n in live.lengths):
-            live.cache = self._recomputed(live)
-        hidden = self._read(live, inputs, live.seen[..., : live.cache.length + 1])[:, -1]
         live.said.append(inputs)
-        return hidden
-
-    def _read(self, live: _Live, inputs: Tensor, mask: Tensor) -> Tensor:
-        """The decoder on answer inputs (N, T, D) that follow what is in the cache."""
         done = len(live.said)
+        if all(length + done != self.switch + 1 for length in live.lengths):
+            steps = torch.full_like(live.starts, done - 1)
+            return self._read(live, inputs, live.seen[..., : live.cache.length + 1], steps)[:, -1]
+        # A row crosses to the long rotary factors: cached keys are rotated already, so all are made again.
+        said = torch.cat(live.said, dim=1)
+        output = self._whole(live, said, torch.arange(done, device=said.device).expand(len(said), -1))
+        cache, rows = output.past_key_values, torch.arange(len(said), device=said.device)
+        live.cache = AnswerCache(cache, rows, live.seen.shape[-1] - cache.get_seq_length())
+        return output.last_hidden_state[:, -1]
+
+    def _read(self, live: _Live, inputs: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+        """The decoder on answer inputs (N, T, D) that follow what is in the cache; `steps` (N, T): their places in the
+        answer."""
         return self.core(
             inputs_embeds=inputs,
             attention_mask=mask,
-            position_ids=live.starts + torch.arange(done, done + inputs.shape[1], device=inputs.device),
+            position_ids=live.starts + steps,
             past_key_values=live.cache,
             use_cache=True,
             after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
         ).last_hidden_state
 
-    def _recomputed(self, live: _Live) -> AnswerCache:
-        """A row crosses to the long rotary factors: cached keys are rotated already, so all are made again."""
-        said, prompt = torch.cat(live.said, dim=1), self.embeds[live.index]
-        steps = torch.arange(said.shape[1], device=said.device)
-        segments = torch.cat([self.batch.segments[live.index], torch.ones_like(steps).expand(len(said), -1)], dim=1)
-        cache = self.core(
-            inputs_embeds=torch.cat([prompt, said], dim=1),
+    def _whole(self, live: _Live, said: Tensor, steps: Tensor) -> Any:
+        """The decoder's output on the prompts and all answer inputs, (N, P + T, D), without a cache to read from."""
+        segments = torch.cat([self.batch.segments[live.index], torch.ones_like(steps)], dim=1)
+        return self.core(
+            inputs_embeds=torch.cat([self.embeds[live.index], said], dim=1),
             attention_mask=row_mask(segments),
             position_ids=torch.cat([self.batch.position_ids[live.index], live.starts + steps], dim=1),
             use_cache=True,
             after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
-        ).past_key_values
-        room = live.seen.shape[-1] - cache.get_seq_length()
-        return AnswerCache(cache, torch.arange(len(said), device=said.device), room)
+        )
 
     @staticmethod
     def _sampled(logits: Tensor, live: _Live, draws: Mapping[int, random.Random]) -> list[int]:
