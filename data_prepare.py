@@ -16,15 +16,20 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from aac.io import UserError
-from dataset.prepare.options import Options
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:  # python -P
+    sys.path.insert(0, str(ROOT))
+
+from aac.io import UserError  # noqa: E402
+from dataset.prepare.options import Options  # noqa: E402
 
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
 SAMPLES = 200
-ROOT = Path(__file__).resolve().parent
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -138,44 +143,66 @@ def options_of(args: argparse.Namespace) -> Options:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C, 143 SIGTERM."""
-    args = parse_args(argv)
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """SIGTERM stops as Ctrl-C does, and sets the event; who handled the two before handles them after."""
     terminated = threading.Event()
 
     def as_ctrl_c(*_: object) -> None:
         terminated.set()
         signal.raise_signal(signal.SIGINT)
 
-    if threading.current_thread() is threading.main_thread():
-        # A job that a script started in the background has Ctrl-C ignored, and would not stop for either signal.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, as_ctrl_c)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    # A job that a script started in the background has Ctrl-C ignored, and would not stop for either signal.
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: as_ctrl_c}
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        if args.check is not None:
-            return check_data(args)
-        from dataset.prepare.pipeline import run_append, run_steps
+        yield terminated
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not Python's own
 
-        options = options_of(args)
+
+def work(args: argparse.Namespace) -> int:
+    """What the command line asks for; returns the exit code.
+
+    Raises:
+        UserError, OSError: as of the steps.
+    """
+    if args.check is not None:
+        return check_data(args)
+    from dataset.prepare.pipeline import alone, run_append, run_steps
+
+    options = options_of(args)
+    with alone(options, args.dry_run):
         if args.forget is not None:
             from dataset.prepare.forget import forget
 
             return forget(args.forget, options)
         if args.append:
             run_append(options, args.samples_per_persona, 8 in args.steps, args.dry_run)
-            return 0
-        run_steps(sorted(set(args.steps)), options, args.overwrite, args.dry_run)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what is done stays done: run the same command again to go on", file=sys.stderr)
-        return 143 if terminated.is_set() else 130
+        else:
+            run_steps(sorted(set(args.steps)), options, args.overwrite, args.dry_run)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C, 143 SIGTERM."""
+    args = parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    with stoppable() as terminated:
+        try:
+            return work(args)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("stopped; what is done stays done: run the same command again to go on", file=sys.stderr)
+            return 143 if terminated.is_set() else 130
 
 
 if __name__ == "__main__":

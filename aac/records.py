@@ -26,6 +26,7 @@ from aac.rules import (
     age_group,
     card_keyword,
     nfc,
+    once,
     row_problems,
 )
 from aac.stream import json_items
@@ -208,12 +209,12 @@ def _raw_rows(path: str | Path) -> Iterator[Any]:
     """What the file's list holds. A file that cannot be read so is read as a whole, for the message that names why."""
     count = 0
     try:
-        for row in json_items(path, _once):
+        for row in json_items(path, once):
             yield row
             count += 1
         return
     except (ValueError, OSError, RecursionError):
-        rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`", _once)
+        rows = read_json(path, "run `python data_prepare.py --steps 1 2 3 4 5 6 7 8`", once)
     if not isinstance(rows, list):
         raise UserError(f"{path}: expected a list of rows, not {type(rows).__name__}; see dataset/README.md")
     yield from rows[count:]
@@ -284,15 +285,6 @@ def by_split(samples: Iterable[Sample], path: str | Path, empty: Callable[[], An
     return splits
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of the file; a key that stands twice in it is remembered for the rules."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        value[TWICE] = next(key for key in keys if keys.count(key) > 1)
-    return value
-
-
 def _sample(row: dict[str, Any]) -> Sample:
     """A row that the rules found complete."""
     source = row["input"]
@@ -326,10 +318,12 @@ def read_clusters(path: str | Path) -> Clusters:
         UserError: the file is not of the public format.
     """
     again = "rerun step 3"
-    result = read_json(path, "run `python data_prepare.py --steps 3`")
+    result = read_json(path, "run `python data_prepare.py --steps 3`", once)
     if not isinstance(result, dict):
         raise UserError(f"{path}: expected an object, not {type(result).__name__}; {again}")
     count, files = result.get("n_clusters"), result.get("clustered_files")
+    if twice := [part[TWICE] for part in (result, files) if isinstance(part, dict) and TWICE in part]:
+        raise UserError(f"{path}: {twice[0]!r} stands twice in one object; {again}")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise UserError(f"{path}: n_clusters: {count!r}: the number of clusters; {again}")
     if not isinstance(files, dict) or not all(

@@ -60,6 +60,15 @@ class Problem:
 Found = Iterator[tuple[str, Any, str]]
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file (`hook` of its reader); a key that stands twice in it is remembered for the rules."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        value[TWICE] = next(key for key in keys if keys.count(key) > 1)
+    return value
+
+
 def nfc(text: str) -> str:
     """Hangul from macOS file names comes decomposed (NFD); everything here is compared composed."""
     return unicodedata.normalize("NFC", text).strip()

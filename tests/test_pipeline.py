@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +23,8 @@ import pytest
 import data_prepare
 from aac.io import read_json
 from aac.records import load_samples, split_of
-from dataset.prepare import embed
+from dataset.prepare import embed, personas, pipeline
+from dataset.prepare.options import Options
 from dataset.prepare.pipeline import STEPS
 from tests.workshop import ROOT, content, draw_card, prepare
 
@@ -163,7 +169,7 @@ def test_missing_input_names_the_step_that_makes_it(home: Path, capsys: pytest.C
     assert prepare(home, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert shown.count("would run") == 8 and "cannot" not in shown
-    assert not (home / "dataset/processed").exists()
+    assert [path.name for path in (home / "dataset/processed").iterdir()] == [".lock"]
     assert prepare(home, "--personas", "없다.json", steps=["4"]) == 2
     assert "없다.json" in capsys.readouterr().err
 
@@ -187,3 +193,90 @@ def test_help_answers_at_once_and_bad_arguments_exit_2(capsys: pytest.CaptureFix
         with pytest.raises(SystemExit) as stopped:
             data_prepare.main(wrong)
         assert stopped.value.code == 2
+
+
+def test_a_second_run_on_the_same_data_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While step 4 of one runs: another one, an append and a forgetting are refused, a look is not."""
+    codes: list[int] = []
+    write = personas.write_schema
+
+    def meanwhile(options: Options) -> str:
+        for more in (["--steps", "1"], ["--append"], ["--forget", "1"], ["--steps", "1", "--dry-run"]):
+            codes.append(data_prepare.main(["--workspace", str(home), *more]))
+        return write(options)
+
+    steps = tuple(replace(step, run=meanwhile) if step.number == 4 else step for step in STEPS)
+    monkeypatch.setattr(pipeline, "STEPS", steps)
+    assert prepare(home) == 0 and codes == [2, 2, 2, 0]
+    shown = capsys.readouterr().err
+    assert shown.count(f"{home / 'dataset/processed/.lock'}: another run is writing") == 3
+    assert prepare(home, "--seed", "3") == 0 and codes[4:] == []  # the first has ended: the folder is free
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
+def test_a_mount_without_locks_is_named_and_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    """NFS and some FUSE mounts refuse every lock."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert prepare(home, steps=["1"]) == 0
+    assert f"{home / 'dataset/processed'}: no locks" in caplog.text
+
+
+def test_a_disk_that_is_only_read_is_no_fault_where_nothing_is_to_be_done(home: Path) -> None:
+    (home / "dataset/processed/.lock").mkdir(parents=True)  # it cannot be opened, as nothing can on such a disk
+    assert prepare(home, steps=["1"]) == 0
+
+
+def test_what_handled_signals_before_handles_them_after(home: Path) -> None:
+    ours, theirs = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)], lambda *_: None
+    try:
+        signal.signal(signal.SIGTERM, theirs)
+        signal.signal(signal.SIGINT, theirs)
+        for line in (["--steps", "1"], ["--steps", "7"], ["--check"]):
+            data_prepare.main(["--workspace", str(home), *line])
+            assert signal.getsignal(signal.SIGTERM) is theirs and signal.getsignal(signal.SIGINT) is theirs, line
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), ours, strict=True):
+            signal.signal(number, handler)
+
+
+def test_a_signal_stops_with_its_own_exit_code(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        stop = replace(STEPS[0], run=lambda _, number=number: signal.raise_signal(number))
+        monkeypatch.setattr(pipeline, "STEPS", (stop, *STEPS[1:]))
+        assert prepare(home, steps=["1"]) == code
+
+
+def test_it_starts_where_python_adds_no_folder_of_the_script(home: Path) -> None:
+    line = [sys.executable, "-P", str(ROOT / "data_prepare.py"), "--workspace", str(home), "--steps", "4"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=home)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[{"id": 1, "persona": {%s, "age": "노인"}}]', ("persona 1", "persona.age", "twice")),
+        ('[{"id": 1, "id": 2, "persona": {%s}}]', ("entry 1", "'id'", "twice")),
+        ('[{"id": 1, "persona": {%s}, "persona": {}}]', ("entry 1", "'persona'", "twice")),
+    ],
+)
+def test_a_key_twice_in_the_persona_file_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], text: str, words: tuple[str, ...]
+) -> None:
+    """JSON keeps the last one without a word: an age of 9 and of 노인 is a mistake of whoever wrote the file."""
+    path = home / "dataset/persona.json"
+    fields = json.dumps(read_json(path)[0]["persona"], ensure_ascii=False)[1:-1]
+    path.write_text(text % fields, encoding="utf-8")
+    assert prepare(home, steps=["4"]) == 2
+    shown = capsys.readouterr().err
+    assert str(path) in shown and all(word in shown for word in words), shown
+    path.write_text(f'[{{"id": 1, "persona": {{{fields}}}}}]', encoding="utf-8")
+    assert prepare(home, steps=["4"]) == 0

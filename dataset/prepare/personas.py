@@ -8,7 +8,7 @@ from typing import Any
 
 from aac.io import UserError, read_json, write_json
 from aac.records import Persona
-from aac.rules import persona_problems
+from aac.rules import TWICE, once, persona_problems
 from dataset.prepare.embed import encoder
 from dataset.prepare.options import Options
 
@@ -23,13 +23,15 @@ def read_personas(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: the file is not of this form, or an id stands twice.
     """
-    entries = read_json(path, "give --personas a file like dataset/persona.json")
+    entries = read_json(path, "give --personas a file like dataset/persona.json", once)
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: expected a list of personas, like dataset/persona.json")
     seen: set[int] = set()
     for place, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("persona"), dict):
             raise UserError(f'{path}: entry {place} must look like {{"id": {place}, "persona": {{…}}}}')
+        if TWICE in entry:
+            raise UserError(f"{path}: entry {place}: {entry[TWICE]!r} stands twice; keep one of them")
         identity = entry.get("id")
         if not isinstance(identity, int) or isinstance(identity, bool) or identity in seen:
             raise UserError(f"{path}: entry {place}: 'id' must be a number of its own, not {identity!r}")

@@ -11,12 +11,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError, read_json, write_json
+from aac.io import UserError, hold, read_json, write_json
 from aac.lexicon import LEXICON_FILE
 from aac.register import REGISTER_FILE
 from dataset.prepare import append, cards, cluster, embed, personas, sampling, teach
@@ -87,6 +87,22 @@ STEPS = (
         settings=("seed", "teacher", "start", "limit", "asked", "send_personas"),
     ),
 )
+
+
+@contextmanager
+def alone(options: Options, looking: bool = False) -> Iterator[None]:
+    """No other process writes to the output folder inside; `looking`: nothing is written, so anybody may.
+
+    Raises:
+        UserError: another one writes there now.
+    """
+    with ExitStack() as held:
+        if not looking:
+            with suppress(OSError):  # a disk that can only be read: the step that has to write says so
+                options.output.mkdir(parents=True, exist_ok=True)
+                file = held.enter_context(options.file(".lock").open("ab"))
+                hold(file.fileno(), options.file(".lock"))
+        yield
 
 
 def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False, dry_run: bool = False) -> None:
