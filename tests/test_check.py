@@ -403,3 +403,10 @@ def test_on_the_command_line(good: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 2 and f"record {RECORD}: output" in done.stderr and "--check" in done.stderr
     assert not (good / "train/checkpoints/best_model.pt").exists()
+
+
+def test_a_cluster_that_stands_twice(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON keeps the last one without a word, and the first one's cards are in no cluster."""
+    path = good / "dataset/processed/clustering_results.json"
+    path.write_text('{"n_clusters": 2, "clustered_files": {"0": ["1_물.png"], "0": []}}', encoding="utf-8")
+    both_refuse(good, capsys, "clustering_results.json", "'0' stands twice")

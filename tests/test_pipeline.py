@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import multiprocessing
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -280,3 +282,27 @@ def test_a_key_twice_in_the_persona_file_is_refused(
     assert str(path) in shown and all(word in shown for word in words), shown
     path.write_text(f'[{{"id": 1, "persona": {{{fields}}}}}]', encoding="utf-8")
     assert prepare(home, steps=["4"]) == 0
+
+
+def test_a_remote_teacher_is_asked_from_within_a_running_loop(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a notebook runs it. Ctrl-C there stops the requests, too."""
+    from tests.chat_server import ChatServer, good_answer
+    from tests.test_teacher_remote import line, point_at, rows_of
+
+    def interrupt(server: ChatServer) -> None:
+        while not server.held:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    async def inside(*arguments: str) -> int:
+        return data_prepare.main([*line(home, samples=3), *arguments])
+
+    with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
+        point_at(server, monkeypatch)
+        assert prepare(home, "--samples-per-persona", "3", "--teacher", "openai", steps=list("1234567")) == 0
+        assert asyncio.run(inside("--steps", "8")) == 0 and server.requests == 6
+        assert all(len(row["output"]) == 3 for row in rows_of(home))
+        server.freeze_at = server.requests
+        Thread(target=interrupt, args=(server,), daemon=True).start()
+        (home / "dataset/teacher_journal.jsonl").unlink()
+        assert asyncio.run(inside("--steps", "8", "--overwrite")) == 130 and server.held

@@ -14,7 +14,8 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ class OpenAITeacher:
         distinct: dict[str, list[int]] = {}
         for place, ask in enumerate(asks):
             distinct.setdefault(self._replay(ask, first_only=True)[0], []).append(place)
-        answers = asyncio.run(self._all([asks[places[0]] for places in distinct.values()]))
+        answers = finished(self._all([asks[places[0]] for places in distinct.values()]))
         by_place = {i: a for places, a in zip(distinct.values(), answers, strict=True) for i in places}
         return [by_place[place] for place in range(len(asks))]
 
@@ -259,6 +260,28 @@ class OpenAITeacher:
             f"{settings.host}: refused ({status}): {said}; see OPENAI_BASE_URL and OPENAI_MODEL (the model must take "
             f"pictures and a JSON schema)"
         ) from None
+
+
+def finished(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns; inside a running loop (a notebook) it runs in a thread, and Ctrl-C still stops it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    started: Future[tuple[asyncio.AbstractEventLoop, Any]] = Future()
+
+    async def told() -> Any:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(asyncio.run, told())
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            loop, task = started.result()
+            loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 class _NotThis(Exception):
