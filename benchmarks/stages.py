@@ -29,7 +29,7 @@ ENDS = (
     ("train.data.run_data", "RunData.encode_cards", "cards encoded or found"),
     ("train.data.run_data", "RunData.prepare", "lengths of rows"),
     ("train.loop.update", "Updater.step", "first update", "later updates"),
-    ("train.loop.validation", "validation_loss", "validation"),
+    ("train.loop.validation", "losses", "validation"),
     ("train.models.checkpoint", "save", "first checkpoint", "later checkpoints"),
 )
 

@@ -98,7 +98,7 @@ class Ours:
         moved = batch.to(subject.config["device"])
         features, sizes = subject.cached(batch) if self.ideas.cached_features else subject.encoded(batch.pictures)
         if self.ideas.head_on_labels and self.ideas.last_layer_on_answers:
-            return subject.model(moved, features, sizes)["language"] / batch.label_tokens
+            return subject.model(moved, features, sizes)["loss"].total / batch.label_tokens
         return plainer_loss(subject, self.ideas, moved, features, sizes) / batch.label_tokens
 
     def __call__(self) -> None:

@@ -36,9 +36,9 @@ def learn(model: Any, cards: list[torch.Tensor], frames: list[tuple[int, int]]) 
     batch = collate(wide_rows(model), model.encoder, clusters)
     sums = model(batch, [cards[i].clone() for i in batch.pictures], [frames[i] for i in batch.pictures])
     model.zero_grad()
-    sums["language"].backward()
+    sums["loss"].total.backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    return float(sums["language"].detach()), grads
+    return float(sums["loss"].total.detach()), grads
 
 
 def wide_rows(model: Any) -> list[Any]:

@@ -51,12 +51,12 @@ def test_the_picture_reaches_tensorboard_and_wandb(run: SimpleNamespace, model, 
     from torch.utils.tensorboard import SummaryWriter
 
     _, items = generation_samples.evaluate_samples(model, run.samples[:5], run.features, run.index)
-    path = generation_samples.draw_samples(tmp_path / "samples.png", items, run.images)
-    assert path is not None
     logged: list[dict] = []
     board = SummaryWriter(str(tmp_path / "board"))
     wandb_run = SimpleNamespace(log=lambda record, step: logged.append({**record, "step": step}))
-    generation_samples.log_picture(SimpleNamespace(board=board, wandb=wandb_run), 7, path)
+    run_log = SimpleNamespace(board=board, wandb=wandb_run, folder=tmp_path)
+    generation_samples.log_picture(run_log, 7, items, run.images)
+    assert (tmp_path / "samples_7.png").exists()
     board.close()
     events = EventAccumulator(str(tmp_path / "board")).Reload()
     assert [event.step for event in events.Images("samples")] == [7]

@@ -53,9 +53,10 @@ def losses(
     batch = replace(collate(some, model.encoder, clusters, [drop] * len(some)), **changed)
     sums = model(batch, [features[i] for i in batch.pictures], [sizes[i] for i in batch.pictures])
     model.zero_grad()
-    (sums["language"] + sums["style"]).backward()
+    language, style = sums["loss"].total, sums["style_loss"].total
+    (language + style).backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    return torch.stack([sums["language"], sums["style"]]).detach(), grads
+    return torch.stack([language, style]).detach(), grads
 
 
 def apart(row: Row) -> list[Row]:

@@ -64,15 +64,15 @@ class At:
     def __call__(self) -> None:
         from train.loop.update import Updater
 
-        forward, seen = Updater.forward, []
+        inputs, seen = Updater.inputs, []
 
         def counted(updater: Any, batch: Any) -> Any:
             seen.extend([1] * updater.wrapped.training)
             if updater.wrapped.training and len(seen) == self.forward:
                 os.kill(os.getpid(), self.number)
-            return forward(updater, batch)
+            return inputs(updater, batch)
 
-        Updater.forward = counted
+        Updater.inputs = counted
 
 
 class InSave:

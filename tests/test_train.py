@@ -187,21 +187,20 @@ def poison(
     """From an update on, one record's loss is spoilt. Returns the list that will hold its id."""
     from train.loop.update import Updater
 
-    forward, step, chosen, now = AACMultimodalModel.forward, Updater.step, [], [0]
+    forward, gradients, chosen = AACMultimodalModel.forward, Updater.gradients, []
 
-    def counted(self: Any, window: Any, number: int) -> Any:
-        now[0] = number
-        if number >= from_update and not chosen:
+    def counted(self: Any, window: Any) -> Any:
+        if self.progress.step + 1 >= from_update and not chosen:
             chosen.append(window.real[-1].records[-1])
-        return step(self, window, number)
+        return gradients(self, window)
 
     def spoilt(self: Any, batch: Any, *rest: Any) -> Any:
-        sums = forward(self, batch, *rest)
+        terms = forward(self, batch, *rest)
         if self.training and chosen and chosen[0] in batch.records:
-            sums["language"] = spoil(sums["language"], self)
-        return sums
+            terms["loss"] = terms["loss"]._replace(total=spoil(terms["loss"].total, self))
+        return terms
 
-    monkeypatch.setattr(Updater, "step", counted)
+    monkeypatch.setattr(Updater, "gradients", counted)
     monkeypatch.setattr(AACMultimodalModel, "forward", spoilt)
     return chosen
 
@@ -249,7 +248,7 @@ def overflow(monkeypatch: pytest.MonkeyPatch, updates: set[int]) -> None:
 
     def planted(self: Any, window: Any) -> Any:
         record = gradients(self, window)
-        if self.number in updates:
+        if self.progress.step + 1 in updates:
             self.model.backbone.model.norm.weight.grad[0] = float("inf")
         return record
 
@@ -328,7 +327,7 @@ def test_early_stopping(workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog
     from train.loop import validation
 
     values = iter([3.0, 2.0, 2.5, 2.0, 9.0])
-    monkeypatch.setattr(validation, "validation_loss", lambda *_: next(values))
+    monkeypatch.setattr(validation, "losses", lambda *_: {"val_loss": next(values)})
     line = arguments(workspace, "--set", "eval_steps=1", "early_stopping_patience=2", "max_steps=100")
     assert main(line) == 0
     assert "stopping early" in caplog.text and steps(workspace)[0] == 4

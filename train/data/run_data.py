@@ -15,6 +15,7 @@ from train.config.train_config import at_root
 from train.data import loading
 from train.data.dataset import AACDataset, BucketedBatches, Collator, find_cards, loader
 from train.data.features import CardFeatures
+from train.models import loss
 from train.models.batch import Batch
 from train.models.conditioning import nearest_cluster
 
@@ -32,16 +33,16 @@ class Window:
     counted: int
     groups: int  # of the window, over all processes
     positions: int  # that its rows fill here, padding not counted
+    epoch: int = 0
 
     @property
     def real(self) -> list[Batch]:
         return self.batches[: self.counted]
 
-    def counts(self) -> tuple[int, int, int, int]:
-        """Answer tokens, answers whose style the classifier learns, rows, positions."""
-        told = sum(int((batch.style_labels >= 0).sum()) for batch in self.real)
-        rows = sum(len(batch.records) for batch in self.real)
-        return sum(batch.label_tokens for batch in self.real), told, rows, self.positions
+    def counts(self) -> dict[str, int]:
+        """What the loss is divided by (`loss.counts`), and `positions`, of what counts."""
+        each = [loss.counts(batch) for batch in self.batches]
+        return {key: sum(c[key] for c in each[: self.counted]) for key in each[0]} | {"positions": self.positions}
 
 
 class RunData:
@@ -103,18 +104,20 @@ class RunData:
         return -(-len(self.batches) // self.batches.window)
 
     def windows(self, epoch: int, done: int) -> Iterator[Window]:
-        """The windows of an epoch after `done` of its groups."""
-        self.train_set.epoch = self.batches.epoch = self.collator.epoch = epoch
-        self.batches.start = done
-        groups = iter(loader(self.train_set, self.batches, self.collator, self.config["num_workers"]))
-        for mine, counted, size in self.batches.windows():
-            yield _window([next(groups) for _ in mine], counted, size)
+        """The windows of a run from here on, epoch after epoch: first those after `done` groups of `epoch`."""
+        while True:
+            self.train_set.epoch = self.batches.epoch = self.collator.epoch = epoch
+            self.batches.start = done
+            groups = iter(loader(self.train_set, self.batches, self.collator, self.config["num_workers"]))
+            for mine, counted, size in self.batches.windows():
+                yield _window([next(groups) for _ in mine], counted, size, epoch)
+            epoch, done = epoch + 1, 0
 
     def longest_window(self) -> Window:
         """One batch of the longest rows: what needs the most memory."""
         longest = nlargest(self.config["batch_size"], range(len(self.lengths)), key=self.lengths.__getitem__)
         rows = [self.train_set[i] for i in longest]
-        return _window([self.collator(rows)], 1, 1)
+        return _window([self.collator(rows)], 1, 1, 0)
 
     def alone(self, record: int) -> Batch:
         """A training record as a batch of its own."""
@@ -123,7 +126,8 @@ class RunData:
         return batches[0]
 
 
-def _window(read: list[tuple[list[Batch], int]], counted: int, groups: int) -> Window:
+def _window(read: list[tuple[list[Batch], int]], counted: int, groups: int, epoch: int) -> Window:
     batches = [batch for parts, _ in read for batch in parts]
     real = read[:counted]
-    return Window(batches, sum(len(parts) for parts, _ in real), groups, sum(length for _, length in real))
+    positions = sum(length for _, length in real)
+    return Window(batches, sum(len(parts) for parts, _ in real), groups, positions, epoch)

@@ -17,7 +17,9 @@ from train.interpreter.candidates import Source
 
 if TYPE_CHECKING:
     from train.data.features import CardFeatures
+    from train.data.run_data import RunData
     from train.interpreter.candidates import Candidate
+    from train.loop.runlog import RunLog
     from train.models.network import Network
 
 log = logging.getLogger("aac")
@@ -33,6 +35,12 @@ def drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """The rows that every evaluation of a run looks at: the same ones, in a fixed order."""
     places = random.Random(f"{seed}|generation").sample(range(len(samples)), min(count, len(samples)))
     return [samples[place] for place in places]
+
+
+def evaluate(model: Network, data: RunData, config: dict[str, Any]) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """`evaluate_samples` of a run's own validation rows."""
+    samples = drawn(data.splits["val"], config["generation_samples"], config["seed"])
+    return evaluate_samples(model, samples, data.features, data.index, config["style_labels"])
 
 
 def evaluate_samples(
@@ -109,11 +117,14 @@ def draw_samples(path: Path, items: Sequence[dict[str, Any]], images: Path) -> P
     return path
 
 
-def log_picture(run_log: Any, step: int, path: Path) -> None:
-    """The picture to TensorBoard and, where it is used, to Weights & Biases (`run_log`: `train/loop/runlog.py`)."""
+def log_picture(run_log: RunLog, step: int, items: Sequence[dict[str, Any]], images: Path) -> None:
+    """The picture into the log's folder, to TensorBoard and, where it is used, to Weights & Biases."""
     import numpy as np
     from PIL import Image
 
+    path = draw_samples(run_log.folder / f"samples_{step}.png", items, images)
+    if path is None:
+        return
     with Image.open(path) as picture:
         run_log.board.add_image("samples", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
     if run_log.wandb:

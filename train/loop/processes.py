@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-    from train.loop.update import Updater
 
 
 def precision(config: dict[str, Any]) -> str:
@@ -39,46 +37,17 @@ def start(config: dict[str, Any]) -> Accelerator:
     return Accelerator(mixed_precision=precision(config), cpu=not on_gpu, kwargs_handlers=[parallel])
 
 
-def summed(accelerator: Accelerator, values: Sequence[Any]) -> list[float]:
-    """Numbers or scalar tensors, each added up over the processes."""
+def summed(accelerator: Accelerator, values: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers or scalar tensors, each added up over the processes: every process must call this."""
     import torch
 
-    row = torch.stack([torch.as_tensor(value, device=accelerator.device).double() for value in values])
-    return (accelerator.reduce(row, "sum") if accelerator.num_processes > 1 else row).tolist()
+    row = torch.stack([torch.as_tensor(value, device=accelerator.device).double() for value in values.values()])
+    row = accelerator.reduce(row, "sum") if accelerator.num_processes > 1 else row
+    return dict(zip(values, row.tolist(), strict=True))
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
     return str(accelerator.distributed_type.value) == "FSDP"
-
-
-def whole_state(updater: Updater) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model's checkpoint state and the optimizer's. Sharded ones are gathered: every process must call this."""
-    state = updater.model.state()
-    if not is_sharded(updater.accelerator):
-        return state, updater.optimizer.state_dict()
-    from torch.distributed.checkpoint import state_dict as gather
-
-    options = gather.StateDictOptions(full_state_dict=True, cpu_offload=True)
-    moments: dict[str, Any] = {}
-    if updater.optimizer.state:  # asked before its first step, PyTorch would take one, and count it
-        moments = gather.get_optimizer_state_dict(updater.wrapped, updater.optimizer.optimizer, options=options)
-    tensors = gather.get_model_state_dict(updater.wrapped, options=options)
-    if updater.accelerator.is_main_process:  # the others get none
-        state["model"] = {name: tensors[name] for name in state["model"]}
-    return state, moments
-
-
-def load_optimizer(updater: Updater, stored: dict[str, Any]) -> None:
-    """The reverse of `whole_state` for the optimizer; the model's tensors were loaded before it was sharded."""
-    if not is_sharded(updater.accelerator):
-        updater.optimizer.load_state_dict(stored)
-        return
-    if not stored:  # of update 0
-        return
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
-
-    options = StateDictOptions(full_state_dict=True)
-    set_optimizer_state_dict(updater.wrapped, updater.optimizer.optimizer, stored, options=options)
 
 
 def random_states(accelerator: Accelerator) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from typing import Any
 from aac.io import UserError, read_lines, write_atomic
 
 log = logging.getLogger("aac")
-_LOSSES = ("loss", "style_loss", "val_loss")
 
 
 def check_wandb() -> None:
@@ -58,6 +57,12 @@ class RunLog:
         shown = json.dumps(config, ensure_ascii=False, indent=1)
         self.board.add_text("config", f"```\n{shown}\n```", 0 if after is None else after)
         self.wandb = _start_wandb(folder, config, after) if use_wandb else None
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def write(self, step: int, record: dict[str, float]) -> None:
         """One record of numbers at an update; what is no finite number (the norm of an overflow) is left out."""
@@ -120,13 +125,16 @@ def _start_wandb(folder: Path, config: dict[str, Any], after: int | None) -> Any
     return run
 
 
+def _is_loss(key: str) -> bool:
+    return key.endswith("loss")
+
+
 def line(step: int, total: int, record: dict[str, float], left: str) -> str:
     """An update as a line of the console."""
     rates = [f"{record[key]:.1e}" for key in ("learning_rate", "head_learning_rate") if key in record]
     parts = [
         f"update {step}/{total}",
-        f"loss {record['loss']:.4f}",
-        f"style {record['style_loss']:.4f}",
+        *(f"{key.removesuffix('_loss')} {value:.4f}" for key, value in record.items() if _is_loss(key)),
         f"rates {' '.join(rates)}",
         f"norm {record['grad_norm']:.3g}",
         f"{record['samples_per_second']:.1f} samples/s",
@@ -146,8 +154,10 @@ def draw_curves(source: Path, target: Path) -> None:
     from matplotlib import pyplot
 
     records = [json.loads(line) for line in read_lines(source) if line]
-    scores = sorted({key for record in records for key in record if key.startswith("val_")} - set(_LOSSES))
-    panels = [("loss", _LOSSES, "log"), ("score", scores, "linear")] if scores else [("loss", _LOSSES, "log")]
+    keys = sorted({key for record in records for key in record})
+    panels = [("loss", [key for key in keys if _is_loss(key)], "log")]
+    if scores := [key for key in keys if key.startswith("val_") and not _is_loss(key)]:
+        panels.append(("score", scores, "linear"))
     figure, axes = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 4), squeeze=False)
     for plot, (label, keys, scale) in zip(axes[0], panels, strict=True):
         for key in keys:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from train.loop.estimate import out_of_memory
-from train.loop.processes import summed
+from train.loop.processes import is_sharded, summed
+from train.loop.progress import Progress
+from train.models import loss
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from train.data.features import CardFeatures
-    from train.data.run_data import Window
+    from train.data.run_data import RunData, Window
     from train.models.batch import Batch
     from train.models.network import Network
 
@@ -25,63 +26,35 @@ log = logging.getLogger("aac")
 
 
 class Updater:
-    """Steps the optimizer. `skipped`: updates that the loss scaler skipped; `skipped_in_a_row`: up to now.
-
-    Args:
-        batch_of: one record's id to a batch of it alone, to find which of a failed window's records fails.
-    """
+    """The model, as `wrapped` for several processes, and its optimizer. `progress` numbers updates and counts skips."""
 
     def __init__(
         self,
         accelerator: Accelerator,
         model: Network,
         optimizer: torch.optim.Optimizer,
-        features: CardFeatures,
+        data: RunData,
+        progress: Progress,
         config: dict[str, Any],
-        batch_of: Callable[[int], Batch],
     ) -> None:
-        self.accelerator, self.features, self.config, self.batch_of = accelerator, features, config, batch_of
-        self.model = model
+        self.accelerator, self.model, self.data = accelerator, model, data
+        self.progress, self.config = progress, config
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
-        self.number = self.skipped = self.skipped_in_a_row = 0
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Summed losses and counts, see `Network.forward`."""
+    def inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """What `Network.forward` takes, on the device."""
         device = self.accelerator.device
-        with self.accelerator.autocast():
-            return self.wrapped(batch.to(device), *self.features.batch(batch.pictures, device))
-
-    def step(self, window: Window, number: int) -> dict[str, float]:
-        """Update `number`. Returns `loss`, `style_loss`, `style_accuracy`, `grad_norm`, `rows`, `positions`.
-
-        Raises:
-            FloatingPointError: a loss or gradient that is no finite number (records are named), or more overflows of
-                fp16 in a row than `max_skipped_steps`. Nothing is updated then.
-        """
-        self.number = number
-        record = self.gradients(window)
-        scaler = self.accelerator.scaler
-        scale = scaler.get_scale() if scaler else 1.0
-        if scaler:
-            scaler.unscale_(self.optimizer.optimizer)
-        record["grad_norm"] = self._clip()
-        if not scaler and not math.isfinite(record["grad_norm"]):
-            self._fail(f"the gradient's norm is {record['grad_norm']}", window.real)
-        try:
-            self.optimizer.step()
-        except torch.OutOfMemoryError as error:  # half of the weights may have moved: no smaller batch helps
-            raise MemoryError(out_of_memory(self.config, f"in AdamW's step of update {number}", 1, error)) from None
-        if scaler:
-            # Accelerate's own flag does not see it: a fused AdamW skips inside its step.
-            self._count_skips(window, overflowed=scaler.get_scale() < scale)
-        self.optimizer.zero_grad(set_to_none=True)
-        return record
+        return batch.to(device), *self.data.features.batch(batch.pictures, device)
 
     def gradients(self, window: Window) -> dict[str, float]:
-        """Accumulate the window's gradients: each loss is divided by the answer tokens of the whole window, over all
-        micro-batches and processes, so that the sum is the gradient of one batch of all rows."""
-        tokens, told, rows, positions = summed(self.accelerator, window.counts())
-        told = max(1.0, told)
+        """Accumulate the window's gradients: those of one batch of all its rows, over all processes.
+
+        Returns the mean of each term of the loss, `rows` and `positions`.
+
+        Raises:
+            FloatingPointError: a loss that is no finite number; the records are named.
+        """
+        counts = summed(self.accelerator, window.counts())
         self.wrapped.train()
         seen = []
         for number, batch in enumerate(window.batches):
@@ -89,24 +62,46 @@ class Updater:
             share = self.accelerator.num_processes if number < window.counted else 0
             last = number == len(window.batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
-                sums = self.forward(batch)
-                loss = sums["language"] / tokens + self.config["style_loss_weight"] * sums["style"] / told
-                self.accelerator.backward(loss * share)
+                terms = self.wrapped(*self.inputs(batch))
+                value = loss.weighted(terms, counts)
+                self.accelerator.backward(value * share)
             if share:
-                seen.append(torch.stack([sums["language"], sums["style"], sums["style_correct"], loss]).detach())
-        totals = torch.stack(seen).double() if seen else torch.zeros(1, 4)
-        bad = ~totals[:, 3].isfinite()
-        language, style, correct, failed = summed(self.accelerator, [*totals[:, :3].sum(0), bad.sum()])
-        if failed:
+                seen.append(torch.stack([value, *(term.total for term in terms.values())]).detach())
+        # Read once, at the window's end: reading a number waits for the GPU.
+        table = torch.stack(seen).double() if seen else torch.zeros(0, 1 + len(terms))
+        bad = ~table[:, 0].isfinite()
+        totals = summed(self.accelerator, dict(zip(("bad", *terms), (bad.sum(), *table[:, 1:].sum(0)), strict=True)))
+        if totals["bad"]:
             culprits = [batch for batch, is_bad in zip(window.real, bad.tolist(), strict=False) if is_bad]
-            self._fail(f"the loss is {'no finite number' if not culprits else totals[bad][0, 3].item()}", culprits)
-        return {
-            "loss": language / tokens,
-            "style_loss": style / told,
-            "style_accuracy": correct / told,
-            "rows": rows,
-            "positions": positions,
-        }
+            self._fail(f"the loss is {table[bad][0, 0].item() if culprits else 'no finite number'}", culprits)
+        means = {name: totals[name] / max(1.0, counts[term.per]) for name, term in terms.items()}
+        return means | {key: counts[key] for key in ("rows", "positions")}
+
+    def step(self, window: Window) -> float:
+        """Let the optimizer step by the gradients of `window`, clipped; returns their norm before.
+
+        Raises:
+            FloatingPointError: a norm that is no finite number (records are named), or more overflows of fp16 in a row
+                than `max_skipped_steps`. Nothing is updated then.
+            MemoryError: the optimizer's own memory does not fit.
+        """
+        scaler = self.accelerator.scaler
+        scale = scaler.get_scale() if scaler else 1.0
+        if scaler:
+            scaler.unscale_(self.optimizer.optimizer)
+        norm = self._clip()
+        if not scaler and not math.isfinite(norm):
+            self._fail(f"the gradient's norm is {norm}", window.real)
+        try:
+            self.optimizer.step()
+        except torch.OutOfMemoryError as error:  # half of the weights may have moved: no smaller batch helps
+            where = f"in AdamW's step of update {self.progress.step + 1}"
+            raise MemoryError(out_of_memory(self.config, where, 1, error)) from None
+        if scaler:
+            # Accelerate's own flag does not see it: a fused AdamW skips inside its step.
+            self._count_skips(window, overflowed=scaler.get_scale() < scale)
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
 
     def _clip(self) -> float:
         """Clip the gradients, already unscaled; returns their norm before."""
@@ -115,23 +110,25 @@ class Updater:
 
     def _count_skips(self, window: Window, overflowed: bool) -> None:
         """An fp16 overflow: the scaler has skipped the update and halved its scale. Too many in a row end the run."""
+        progress = self.progress
         if not overflowed:
-            self.skipped_in_a_row = 0
+            progress.skipped_in_a_row = 0
             return
-        self.skipped, self.skipped_in_a_row = self.skipped + 1, self.skipped_in_a_row + 1
+        progress.skipped, progress.skipped_in_a_row = progress.skipped + 1, progress.skipped_in_a_row + 1
+        row = progress.skipped_in_a_row
         log.warning(
             "update %d: gradients overflowed in fp16; skipped (%d in a row, %d in all), loss scale now %g",
-            *(self.number, self.skipped_in_a_row, self.skipped, self.accelerator.scaler.get_scale()),
+            *(progress.step + 1, row, progress.skipped, self.accelerator.scaler.get_scale()),
         )
-        if self.skipped_in_a_row > self.config["max_skipped_steps"]:
-            self._fail(f"{self.skipped_in_a_row} updates in a row overflowed in fp16 (use_bf16 does not)", window.real)
+        if row > self.config["max_skipped_steps"]:
+            self._fail(f"{row} updates in a row overflowed in fp16 (use_bf16 does not)", window.real)
 
     def _fail(self, what: str, batches: Sequence[Batch]) -> None:
         """Raise, naming the records that fail alone, or else all of the batches."""
         records = [record for batch in batches for record in batch.records]
         alone = [record for record in records if self._fails_alone(record)]
         raise FloatingPointError(
-            f"update {self.number}: {what}, and nothing was updated; records {alone or records}"
+            f"update {self.progress.step + 1}: {what}, and nothing was updated; records {alone or records}"
             f"{' (each fails alone)' if alone else ''}. Mend or remove them, or lower the learning rates, then go on "
             "with --resume auto"
         )
@@ -139,9 +136,40 @@ class Updater:
     def _fails_alone(self, record: int) -> bool:
         if self.accelerator.num_processes > 1:  # the others would wait
             return False
+        batch = self.data.alone(record)
         self.optimizer.zero_grad(set_to_none=True)
-        sums = self.forward(self.batch_of(record))
-        (sums["language"] + sums["style"]).backward()
+        value = loss.weighted(self.wrapped(*self.inputs(batch)), loss.counts(batch))
+        value.backward()
         gradients = [p.grad for p in self.wrapped.parameters() if p.grad is not None]
         self.optimizer.zero_grad(set_to_none=True)
-        return not all(bool(value.isfinite().all()) for value in (sums["language"], sums["style"], *gradients))
+        return not all(bool(tensor.isfinite().all()) for tensor in (value, *gradients))
+
+    # ------------------------------------------------------------------ state
+
+    def whole_state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The model's checkpoint state and the optimizer's. Sharded ones are gathered: every process must call this."""
+        state = self.model.state()
+        if not is_sharded(self.accelerator):
+            return state, self.optimizer.state_dict()
+        from torch.distributed.checkpoint import state_dict as gather
+
+        options = gather.StateDictOptions(full_state_dict=True, cpu_offload=True)
+        moments: dict[str, Any] = {}
+        if self.optimizer.state:  # asked before its first step, PyTorch would take one, and count it
+            moments = gather.get_optimizer_state_dict(self.wrapped, self.optimizer.optimizer, options=options)
+        tensors = gather.get_model_state_dict(self.wrapped, options=options)
+        if self.accelerator.is_main_process:  # the others get none
+            state["model"] = {name: tensors[name] for name in state["model"]}
+        return state, moments
+
+    def load_optimizer(self, stored: dict[str, Any]) -> None:
+        """The reverse of `whole_state` for the optimizer; the model's tensors were loaded before it was sharded."""
+        if not is_sharded(self.accelerator):
+            self.optimizer.load_state_dict(stored)
+            return
+        if not stored:  # of update 0
+            return
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
+
+        options = StateDictOptions(full_state_dict=True)
+        set_optimizer_state_dict(self.wrapped, self.optimizer.optimizer, stored, options=options)

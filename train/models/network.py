@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from train.models import backbones, checkpoint
 from train.models.attention import row_mask
-from train.models.batch import IGNORE, Batch
+from train.models.batch import Batch
 from train.models.conditioning import (
     ContextAttention,
     InterpretationStyle,
@@ -20,6 +19,7 @@ from train.models.conditioning import (
     nearest_cluster,
     token_scale,
 )
+from train.models.loss import Term, loss_terms
 from train.models.prompt import PromptEncoder
 
 
@@ -117,31 +117,11 @@ class Network(nn.Module):
 
     # ------------------------------------------------------------------ loss
 
-    def forward(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
-        """Summed losses and their counts, so that an accumulation window can be normalised as one batch.
-
-        Returns `language` (summed cross-entropy of answer tokens), `tokens`, `style` (summed), `style_answers`,
-        `style_correct`. Logits exist only where there is a label.
-        """
-        embeds, skip = self.embed(batch, features, sizes), batch.prefix
-        hidden = self.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
-        targets = batch.targets[:, skip:].flatten()
-        labelled = (targets != IGNORE).nonzero()[:, 0]
-        logits = self.backbone.lm_head(hidden.flatten(0, 1).index_select(0, labelled)).float()
-        language = functional.cross_entropy(logits, targets[labelled], reduction="sum")
-        # Without an answer to learn from, sums of nothing: every process has the same gradients to share.
-        learn = batch.style_labels != IGNORE
-        rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
-        scores = self.styles.logits(hidden[rows, (places - skip).clamp(min=0)], places >= 0)
-        style = functional.cross_entropy(scores, batch.style_labels[learn], reduction="sum")
-        correct = (scores.argmax(-1) == batch.style_labels[learn]).sum()
-        return {
-            "language": language,
-            "tokens": targets.new_tensor(len(labelled)),
-            "style": style,
-            "style_answers": learn.sum(),
-            "style_correct": correct,
-        }
+    def forward(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> dict[str, Term]:
+        """The terms of the loss of a batch (`loss.py`); `features` and `sizes` as `embed` takes them."""
+        embeds = self.embed(batch, features, sizes)
+        hidden = self.hidden_states(batch, embeds, skip=batch.prefix, use_cache=False).last_hidden_state
+        return loss_terms(self, batch, hidden)
 
     # ------------------------------------------------------------------ state
 
