@@ -111,13 +111,12 @@ def options_of(args: argparse.Namespace) -> Options:
     Raises:
         UserError: the remote teacher has no model or key, or flags contradict each other.
     """
-    from dataset.prepare.teachers.ask import PERSONA_FIELDS
+    from dataset.prepare.privacy import check_listed
     from dataset.prepare.teachers.openai_settings import Settings
 
     home = args.workspace.resolve() / "dataset"
     personas = args.personas or (home / "persona.json" if (home / "persona.json").exists() else None)
-    if unknown := set(args.send_personas or ()) - set(PERSONA_FIELDS):
-        raise UserError(f"--send-personas: no field {sorted(unknown)[0]!r}; known: {', '.join(PERSONA_FIELDS)}")
+    check_listed(args.send_personas or ())
     if args.voice == "third" and args.teacher == "grammar":
         raise UserError("--voice third: the grammar speaks in the first person; use --teacher openai")
     asks = args.teacher == "openai" and 8 in args.steps and args.forget is None

@@ -1,4 +1,4 @@
-"""The data contract: what a persona, a context and a sample are, on disk and in memory.
+"""The data contract: what a sample is, on disk and in memory.
 
 The files keep the public AAC format (`dataset/README.md`). This module reads both its spellings and ours, and is the
 only place that knows them: the pipeline writes through it, the trainer reads through it.
@@ -13,127 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field
 
 from aac.io import UserError, read_json
-from aac.rules import (
-    COMPLEXITIES,
-    DISABILITIES,
-    GENDERS,
-    INTERPRETATIONS,
-    TWICE,
-    Problem,
-    age_group,
-    card_keyword,
-    nfc,
-    once,
-    row_problems,
-)
+from aac.persona import Context, Persona
+from aac.rules import INTERPRETATIONS, TWICE, Problem, card_keyword, nfc, once, row_problems
 from aac.stream import json_items
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", validate_assignment=False)
-
-
-class Persona(_Record):
-    """Who speaks. Every field may be empty: unknown is a valid answer."""
-
-    id: int | None = None
-    age: str = ""
-    gender: str = ""
-    disability_type: str = ""
-    communication_characteristics: str = ""
-    selection_complexity: str = ""
-    interesting_topics: list[str] = Field(default_factory=list)
-    preferred_category_types: list[int] = Field(default_factory=list)
-    utterance_length: str = ""
-    speech_level: str = ""
-
-    @field_validator("age", mode="before")
-    @classmethod
-    def _age(cls, value: Any) -> str:
-        return age_group(value)
-
-    @field_validator("gender", mode="before")
-    @classmethod
-    def _gender(cls, value: Any) -> str:
-        text = nfc(str(value or ""))
-        return GENDERS.get(text.lower(), text)
-
-    @field_validator("disability_type", mode="before")
-    @classmethod
-    def _disability(cls, value: Any) -> str:
-        text = nfc(str(value or "")).replace(" ", "")
-        return DISABILITIES.get(text, text)
-
-    @field_validator("selection_complexity", mode="before")
-    @classmethod
-    def _complexity(cls, value: Any) -> str:
-        text = nfc(str(value or "")).lower()
-        return COMPLEXITIES.get(text, text)
-
-    @field_validator("interesting_topics", "preferred_category_types", mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return [] if value is None else value
-
-    @field_validator("communication_characteristics", "utterance_length", "speech_level", mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> str:
-        return nfc(str(value or ""))
-
-    @classmethod
-    def parse(cls, value: Persona | dict[str, Any] | None) -> Persona:
-        """A persona from the public dict, or from `{'id': 3, 'persona': {...}}`; None is the unknown persona."""
-        if isinstance(value, Persona):
-            return value
-        if value is None:
-            return cls()
-        if not isinstance(value, dict):
-            raise UserError(f"persona_info must be a dict of fields, not {type(value).__name__}")
-        fields = {"id": value.get("id"), **value["persona"]} if isinstance(value.get("persona"), dict) else value
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise UserError(f"persona: {_first_problem(error)}") from None
-
-    def public(self) -> dict[str, Any]:
-        """The fields as the files hold them (the id stands beside the persona there)."""
-        return self.model_dump(exclude={"id"})
-
-
-class Context(_Record):
-    """Where and with whom. Every part may be absent (an empty string)."""
-
-    time: str = ""
-    place: str = ""
-    interaction_partner: str = ""
-    current_activity: str = ""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> str:
-        return nfc(str(value or ""))
-
-    @classmethod
-    def parse(cls, value: Context | dict[str, Any] | str | None) -> Context:
-        """A context from its four fields, some of them, one sentence (read as the activity), or nothing."""
-        if isinstance(value, Context):
-            return value
-        if value is None:
-            return cls()
-        if isinstance(value, str):
-            return cls(current_activity=value)
-        if not isinstance(value, dict):
-            raise UserError(f"context_info must be a sentence or a dict, not {type(value).__name__}")
-        return cls.model_validate(value)
-
-    def public(self) -> dict[str, str]:
-        return self.model_dump()
 
 
 class Sample(BaseModel):
@@ -289,13 +177,13 @@ def _sample(row: dict[str, Any]) -> Sample:
     """A row that the rules found complete."""
     source = row["input"]
     cards = source["AAC_card_combination"]
-    persona = Persona.parse(source["persona"])
+    persona = Persona.read(source["persona"])
     persona_id = row.get("persona_id", persona.id)
     return Sample(
         id=row["id"],
         persona=persona,
         persona_id=persona_id,
-        context=Context.parse(source["context"]),
+        context=Context.read(source["context"]),
         cards=[nfc(card) for card in cards],
         output=[nfc(text) for text in row["output"][:INTERPRETATIONS]],
         surplus=max(0, len(row["output"]) - INTERPRETATIONS),
@@ -337,8 +225,3 @@ def read_clusters(path: str | Path) -> Clusters:
     if twice := [name for name, times in owners.items() if times > 1]:
         raise UserError(f"{path}: clustered_files: {twice[0]!r} stands in two clusters; {again}")
     return Clusters(count, {int(number): names for number, names in files.items() if names})
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"field {'.'.join(map(str, problem['loc']))!r}: {problem['msg']} (got {problem['input']!r})"

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from aac.persona import AGES, LEVELS
+
 REGISTER_FILE = Path(__file__).with_name("register.json")
 UNKNOWN = "미상"
 
@@ -35,8 +37,6 @@ def levels(partner: str, age: str, speech_level: str = "") -> list[str]:
 
     A persona's own `speech_level` overrides the table; an unknown age is read as an adult's.
     """
-    if speech_level in _register()["levels"]:
+    if speech_level in LEVELS:
         return [speech_level]
-    ages = _register()["ages"]
-    row = _register()["table"][partner_class(partner)]
-    return list(row[ages.index(age if age in ages else "성인")])
+    return list(_register()["table"][partner_class(partner)][AGES.index(age if age in AGES else "성인")])

@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from aac.fields import Text, field_named, nfc, shown, text_problem
+from aac.persona import CONTEXT, PERSONA
+
 FAILED_MARKS = ("오류", "Processing error")
 INTERPRETATIONS = 3
 MOST_CARDS = 4
-OLDEST = 120
-AGES = {
-    "child": "아동",
-    "adolescent": "청소년",
-    "teenager": "청소년",
-    "adult": "성인",
-    "senior": "노인",
-    "elderly": "노인",
-}
-GENDERS = {"female": "여성", "male": "남성", "여자": "여성", "남자": "남성", "f": "여성", "m": "남성", "other": "기타"}
-DISABILITIES = {"자폐스펙트럼": "자폐스펙트럼장애"}  # after spaces are removed (지적 장애)
-COMPLEXITIES = {"단순": "simple", "보통": "moderate", "복잡": "complex"}
-LENGTHS = ("짧게", "보통", "자세히")
-LEVELS = ("반말", "해요체", "합쇼체")
-PERSONA_FIELDS = (
-    *("age", "gender", "disability_type", "communication_characteristics", "selection_complexity"),
-    *("interesting_topics", "preferred_category_types"),
-)
-CONTEXT_FIELDS = ("time", "place", "interaction_partner", "current_activity")
+# What other people's files hold of where and with whom, and what teachers make up.
+CONTEXT_FIELDS = tuple(name for name, kind in CONTEXT.items() if kind.origin == "public")
 # What a reader of the file's text marks when the same key stands twice in one object.
 TWICE = "\0twice"
 _HANGUL = re.compile("[가-힣]")
@@ -69,21 +54,6 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def nfc(text: str) -> str:
-    """Hangul from macOS file names comes decomposed (NFD); everything here is compared composed."""
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def age_group(value: Any) -> str:
-    """Years or a word to one of 아동 (≤12), 청소년 (≤18), 성인, 노인 (65+); unknown is empty."""
-    text = nfc(str(value)) if value is not None else ""
-    digits = text.removesuffix("세").removesuffix("살").strip()
-    if digits.isdecimal():
-        years = int(digits)
-        return "아동" if years <= 12 else "청소년" if years <= 18 else "성인" if years < 65 else "노인"
-    return AGES.get(text.lower(), text if text in AGES.values() else "")
-
-
 def card_keyword(file_name: str) -> str:
     """`2462_사과.png` → `사과`; what follows the first underscore. Empty where nothing does, or only a picture's size
     (`2462_500.png`): such a card gets its word from a label."""
@@ -98,7 +68,7 @@ def card_name_problem(name: str) -> str:
         return "a bare file name inside the images folder: no path, no control characters"
     if not name.lower().endswith(PICTURES):
         return f"a picture: {', '.join(PICTURES)}"
-    return _text(name)
+    return text_problem(name)
 
 
 def row_problems(row: Any, place: int, clusters: int | None = None) -> tuple[str, list[Problem]]:
@@ -131,24 +101,26 @@ def row_problems(row: Any, place: int, clusters: int | None = None) -> tuple[str
 
 def persona_problems(persona: Any, prefix: str = "persona", clusters: int | None = None) -> Found:
     """(field, value, remedy) for all that is wrong with a persona of a file."""
-    if not isinstance(persona, dict):
-        yield prefix, persona, "an object of fields; see dataset/README.md"
+    bad = False
+    for field, value, remedy in _record_problems(persona, PERSONA, prefix):
+        bad = True
+        yield field, value, remedy
+    field = "preferred_category_types"
+    if not bad and clusters is not None and any(int(number) >= clusters for number in persona[field] or ()):
+        remedy = f"clusters go from 0 to {clusters - 1} (clustering_results.json): rerun step 6"
+        yield f"{prefix}.{field}", persona[field], remedy
+
+
+def _record_problems(record: Any, fields: Mapping[str, Text], prefix: str) -> Found:
+    """What is wrong with a persona or a context of a file, by the declarations of its fields."""
+    public = [name for name, kind in fields.items() if kind.origin == "public"]
+    if not isinstance(record, dict):
+        yield prefix, record, f"an object with {', '.join(public)}"
         return
-    yield from _keys(persona, PERSONA_FIELDS, prefix)
-    checks: dict[str, Callable[[Any], str]] = {
-        "age": _age,
-        "gender": lambda v: _word(v, (*GENDERS, *GENDERS.values())),
-        "disability_type": _text,
-        "communication_characteristics": _text,
-        "selection_complexity": lambda v: _word(v, (*COMPLEXITIES, *COMPLEXITIES.values())),
-        "interesting_topics": lambda v: "" if v is None else _texts(v),
-        "preferred_category_types": lambda v: _clusters(v, clusters),
-        "utterance_length": lambda v: _word(v, LENGTHS),
-        "speech_level": lambda v: _word(v, LEVELS),
-    }
-    for field, check in checks.items():
-        if field in persona and (remedy := check(persona[field])):
-            yield f"{prefix}.{field}", persona[field], remedy
+    yield from _keys(record, public, prefix, fields)
+    for name, kind in fields.items():
+        if name in record and (remedy := kind.problem(record[name])):
+            yield f"{prefix}.{name}", record[name], remedy
 
 
 def _id_and_parts(row: dict[str, Any]) -> Found:
@@ -174,22 +146,15 @@ def _unfinished(row: dict[str, Any]) -> str:
 def _fields(row: dict[str, Any], clusters: int | None) -> Found:
     source = row["input"]
     yield from persona_problems(source["persona"], "input.persona", clusters)
-    context = source["context"]
-    if not isinstance(context, dict):
-        yield "input.context", context, f"an object with {', '.join(CONTEXT_FIELDS)}"
-    else:
-        yield from _keys(context, CONTEXT_FIELDS, "input.context")
-        for field in CONTEXT_FIELDS:
-            if remedy := _text(context.get(field)):
-                yield f"input.context.{field}", context[field], remedy
-    if remedy := _text(source.get("past_interpretation")):
+    yield from _record_problems(source["context"], CONTEXT, "input.context")
+    if remedy := text_problem(source.get("past_interpretation")):
         yield "input.past_interpretation", source["past_interpretation"], remedy
     yield from _cards(row, source["AAC_card_combination"])
     yield from _output(row["output"])
     person = row.get("persona_id")
     if person is not None and (not isinstance(person, int) or isinstance(person, bool)):
         yield "persona_id", person, "the persona's number, or no such field"
-    if remedy := _text(row.get("key")):
+    if remedy := text_problem(row.get("key")):
         yield "key", row["key"], remedy
 
 
@@ -212,7 +177,7 @@ def _cards(row: dict[str, Any], cards: Any) -> Found:
         yield "keywords", words, f"a list of {len(cards)} words, one a card, or no such field"
     else:
         for place, word in enumerate(words):
-            if not isinstance(word, str) or not word.strip() or _text(word):
+            if not isinstance(word, str) or not word.strip() or text_problem(word):
                 yield f"keywords[{place}]", word, "the card's word"
 
 
@@ -224,7 +189,7 @@ def _output(output: Any) -> Found:
     for place, text in enumerate(output[:INTERPRETATIONS]):
         if not isinstance(text, str) or not text.strip():
             yield f"output[{place}]", text, f"a sentence: {remedy}"
-        elif broken := _text(text):
+        elif broken := text_problem(text):
             yield f"output[{place}]", text, broken
         elif not _HANGUL.search(nfc(text)):
             yield f"output[{place}]", text, f"a Korean sentence: {remedy}"
@@ -233,6 +198,11 @@ def _output(output: Any) -> Found:
 def _doubts(row: dict[str, Any]) -> Found:
     """What training can live with, and a person should see."""
     source, output = row.get("input"), row.get("output")
+    for part, fields in (("persona", PERSONA), ("context", CONTEXT)):
+        record = source.get(part) if isinstance(source, dict) else None
+        for key in record if isinstance(record, dict) else ():
+            if key not in fields and key != TWICE:
+                yield f"input.{part}.{key}", record[key], "no field of ours: it is not read"
     if isinstance(output, list) and all(isinstance(text, str) for text in output):
         if len(output) > INTERPRETATIONS:
             yield "output", output, f"only the first {INTERPRETATIONS} sentences are used"
@@ -243,62 +213,21 @@ def _doubts(row: dict[str, Any]) -> Found:
         yield "input.AAC_card_combination", cards, "the same card twice"
 
 
-def _keys(value: dict[str, Any], wanted: tuple[str, ...], prefix: str) -> Found:
-    """Keys that are missing (a like one is named), or stand twice."""
-    lead = f"{prefix}." if prefix else ""
-    for key in wanted:
-        if key not in value:
-            spare = [other for other in value if isinstance(other, str) and other not in wanted]
-            like = difflib.get_close_matches(key, spare, 1, 0.75)
+def _keys(value: dict[str, Any], wanted: Sequence[str], prefix: str, fields: Mapping[str, Text] | None = None) -> Found:
+    """Keys that are missing (a like one is named), or stand twice; a field that need not be there is missed where a
+    key seems to mean it."""
+    fields, lead = fields or {}, f"{prefix}." if prefix else ""
+    spare = [other for other in value if isinstance(other, str) and other not in (*wanted, *fields)]
+    for key in dict.fromkeys((*wanted, *fields)):
+        if key in value:
+            continue
+        like = [other for other in spare if field_named(other, fields) == key]
+        like += difflib.get_close_matches(key, spare, 1, 0.75) if spare else []
+        if like or key in wanted:
             yield f"{lead}{key}", "missing", f"did you mean it by {like[0]!r}?" if like else "add the field"
     if TWICE in value:
         yield f"{lead}{value[TWICE]}", "twice", "the same key stands twice in one object; keep one of them"
 
 
-def _age(value: Any) -> str:
-    remedy = f"years (0 to {OLDEST}) or one of {', '.join(AGES.values())}; empty where unknown"
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | str) or not age_group(value):
-        return remedy
-    digits = re.sub(r"\D", "", str(value))
-    return remedy if digits and int(digits[:6]) > OLDEST else ""
-
-
-def _word(value: Any, words: tuple[str, ...]) -> str:
-    if value is None or (isinstance(value, str) and (not value.strip() or nfc(value).lower() in words)):
-        return ""
-    return f"one of {', '.join(dict.fromkeys(words))}; empty where unknown"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return "a text in quotes"
-    if "\ufffd" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
-        return "damaged characters: the text was read in a wrong encoding; restore it"
-    return ""
-
-
-def _texts(value: Any) -> str:
-    good = isinstance(value, list) and all(isinstance(v, str) and v.strip() and not _text(v) for v in value)
-    return "" if good else "a list of words; [] where unknown"
-
-
-def _clusters(value: Any, count: int | None) -> str:
-    if value is None:
-        return ""
-    numbers = value if isinstance(value, list) else None
-    good = numbers is not None and all(re.fullmatch(r"\d{1,6}", str(n)) and not isinstance(n, bool) for n in numbers)
-    if not good:
-        return "a list of cluster numbers; [] where unknown"
-    if count is not None and any(int(n) >= count for n in numbers or ()):
-        return f"clusters go from 0 to {count - 1} (clustering_results.json): rerun step 6"
-    return ""
-
-
 def _shown(value: Any) -> str:
-    text = value if value in ("missing", "twice") else repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return value if value in ("missing", "twice") else shown(value)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aac.fields import no_field
 from aac.io import UserError, read_lines
+from aac.persona import CONTEXT
 from aac.records import nfc
-from aac.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
+from aac.rules import FAILED_MARKS, INTERPRETATIONS
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,6 @@ def _checked(entry: Any, where: str) -> tuple[str, Correction]:
         raise UserError(f"{where}: field 'output' must hold {INTERPRETATIONS} different sentences, not {output!r}")
     if not isinstance(context, dict) or not all(isinstance(text, str) for text in context.values()):
         raise UserError(f"{where}: field 'context' must hold texts, not {context!r}")
-    if unknown := set(context) - set(CONTEXT_FIELDS):
-        known = ", ".join(CONTEXT_FIELDS)
-        raise UserError(f"{where}: field 'context' has no {sorted(unknown)[0]!r}; its fields are {known}")
+    if unknown := set(context) - set(CONTEXT):
+        raise UserError(f"{where}: field 'context': {no_field(min(unknown), CONTEXT)}")
     return entry["key"], Correction(sentences, {name: nfc(text) for name, text in context.items()})

@@ -72,7 +72,7 @@ def write_preferences(options: Options) -> str:
     tag_vectors = words_of([tag for _, tag in places]) if places else None
     made = []
     for entry in entries:
-        topics = Persona.parse(entry).interesting_topics
+        topics = Persona.read(entry).interesting_topics
         best: dict[int, float] = {}
         if topics and tag_vectors is not None:
             scores = (words_of(topics) @ tag_vectors.T).max(0)

@@ -11,17 +11,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from aac.records import Persona
+from aac.fields import no_field
+from aac.io import UserError
+from aac.persona import PERSONA, Persona
 
 # Digests, not `dataset/persona.json` itself: users write their own people into that file.
 SHIPPED_FILE = Path(__file__).with_name("synthetic_personas.txt")
 # What shapes a sentence; disability and gender do not (reference: they choose no language).
-SENT_OF_SHIPPED = ("age", "communication_characteristics", "utterance_length", "speech_level")
+SENT_OF_SHIPPED = tuple(name for name, kind in PERSONA.items() if kind.leaves == "shipped")
+_MAY_BE_LISTED = {name: kind for name, kind in PERSONA.items() if kind.leaves != "never"}
 
 
 def persona_digest(persona: dict[str, Any]) -> str:
     """Of everything that a persona tells about a person; the clusters that step 6 adds tell nothing."""
-    fields = Persona.parse(persona).public()
+    fields = Persona.read(persona).public()
     del fields["preferred_category_types"]
     return hashlib.sha256(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -31,11 +34,22 @@ def is_shipped(persona: dict[str, Any]) -> bool:
     return persona_digest(persona) in _shipped()
 
 
+def check_listed(listed: Sequence[str]) -> None:
+    """Whether `--send-personas` names fields that may leave this machine.
+
+    Raises:
+        UserError: one of them is none.
+    """
+    for name in listed:
+        if name not in _MAY_BE_LISTED:
+            raise UserError(f"--send-personas: {no_field(name, _MAY_BE_LISTED)}")
+
+
 def may_leave(persona: dict[str, Any], listed: Sequence[str] | None) -> dict[str, Any]:
     """The filled fields that a remote teacher may be told; `listed` is what `--send-personas` names, None: nothing."""
     names = listed if listed is not None else SENT_OF_SHIPPED if is_shipped(persona) else ()
-    fields = Persona.parse(persona).public()
-    return {name: fields[name] for name in names if fields.get(name)}
+    fields = Persona.read(persona).public()
+    return {name: fields[name] for name in names if name in _MAY_BE_LISTED and fields.get(name)}
 
 
 @lru_cache(maxsize=1)

@@ -224,7 +224,7 @@ def fill_row(
     """
     if row["persona_id"] not in people:
         raise UserError(f"{options.file('dataset.json')}: row {row['id']}: no persona {row['persona_id']}; run step 4")
-    person = Persona.parse(people[row["persona_id"]])
+    person = Persona.read(people[row["persona_id"]])
     draw = random.Random(f"cards|{options.seed}|{row['id']}")
     shares = COUNTS.get(person.selection_complexity, COUNTS["moderate"])
     count = draw.choices(list(shares), list(shares.values()))[0]

@@ -69,7 +69,7 @@ def complete(row: dict[str, Any], seed: int) -> None:
     draw = random.Random(f"{seed}|{row['key']}")
     source = row["input"]
     words = _words(row)
-    persona = Persona.parse(source["persona"])
+    persona = Persona.read(source["persona"])
     context: Context = sample_context(persona, words, draw)
     source["context"] = context.public()
     row["output"] = interpret(words, persona, context, draw)
@@ -139,7 +139,7 @@ def _asks(
 
     A combination that a person has several times is numbered through all rows, so that the choice changes no request.
     """
-    settled = {key for key, correction in corrections.items() if len(correction.context) == len(CONTEXT_FIELDS)}
+    settled = {key for key, correction in corrections.items() if correction.context.keys() >= set(CONTEXT_FIELDS)}
     wanted = {row["id"] for row in chosen if row.get("key") not in settled}
     earlier: Counter[tuple[Any, ...]] = Counter()
     pairs = []
@@ -155,7 +155,7 @@ def _ask(row: dict[str, Any], occasion: int, options: Options) -> Ask:
     from dataset.prepare.teachers.ask import Ask
 
     source = row["input"]
-    known = Context.parse({name: text for name, text in (source.get("context") or {}).items() if text})
+    known = Context.read({name: text for name, text in (source.get("context") or {}).items() if text})
     given = known if any(known.public().values()) else None
     if given and options.send_personas is None and not is_shipped(source["persona"]):
         raise UserError(

@@ -80,7 +80,8 @@ def _known(record: Persona | Context, share: float, draw: random.Random) -> Any:
     unknown = type(record)()
     if draw.random() < 0.5:
         return unknown
-    return record.model_copy(update={n: getattr(unknown, n) for n in type(record).model_fields if draw.random() < 0.5})
+    # Of what a record is written with: a field that it does not use moves no draw.
+    return record.model_copy(update={n: getattr(unknown, n) for n in record.model_dump() if draw.random() < 0.5})
 
 
 class BucketedBatches(torch.utils.data.Sampler[list[int]]):

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from aac.korean import speech_level
+from aac.persona import LEVELS
 from train.pages.demo_page import metric_keys, metric_name, notes_of, score_table
 from train.pages.page import Pictures, who, write_html
-from train.scoring.aac_metrics import FRAGMENT, LEVELS
+from train.scoring.aac_metrics import FRAGMENT
 from train.scoring.row import Prediction
 from train.scoring.table import Table
 

@@ -23,10 +23,10 @@ from aac.korean import (
     seen_from_outside,
     speech_level,
 )
-from aac.records import Persona, Sample
+from aac.persona import LEVELS, Persona
+from aac.records import Sample
 from aac.register import levels
 
-LEVELS = ("반말", "해요체", "합쇼체")
 FRAGMENT = "조각"
 QUESTION_CARDS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
 

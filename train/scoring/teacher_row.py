@@ -40,13 +40,12 @@ def teacher_candidates(
         ConnectionError: the teacher stopped answering; what it answered is kept.
     """
     from dataset.prepare.journal import Journal
-    from dataset.prepare.privacy import is_shipped, may_leave
-    from dataset.prepare.teachers.ask import PERSONA_FIELDS, Ask
+    from dataset.prepare.privacy import check_listed, is_shipped, may_leave
+    from dataset.prepare.teachers.ask import Ask
     from dataset.prepare.teachers.openai_settings import Settings
     from dataset.prepare.teachers.openai_teacher import OpenAITeacher
 
-    if unknown := set(send_personas or ()) - set(PERSONA_FIELDS):
-        raise UserError(f"--send-personas: no such field {min(unknown)!r}; choose among {', '.join(PERSONA_FIELDS)}")
+    check_listed(send_personas or ())
     settings = Settings.load(root / ".env", voice, need_key=not dry_run)
     asks = []
     for sample in samples:

@@ -11,26 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from aac.io import UserError
-from aac.records import Context
+from aac.persona import CONTEXT, PERSONA, Context
 from aac.rules import CONTEXT_FIELDS, INTERPRETATIONS
 
-_FIELDS = {
-    "age": "나이",
-    "gender": "성별",
-    "disability_type": "장애 유형",
-    "communication_characteristics": "소통 특성",
-    "selection_complexity": "카드 고르는 방식",
-    "interesting_topics": "관심사",
-    "utterance_length": "말 길이",
-    "speech_level": "말투",
-}
-PERSONA_FIELDS = tuple(_FIELDS)
-_CONTEXT = {
-    "time": "시간",
-    "place": "장소",
-    "interaction_partner": "대화 상대",
-    "current_activity": "지금 하는 일",
-}
 _VOICES = {
     "first": "카드를 고른 사람이 직접 하는 말로 쓴다. 그 사람을 밖에서 설명하거나 카드 이야기를 하지 않는다.",
     "third": "그 사람을 '소통이'라고 부르며 뜻을 전하는 삼인칭 문장으로 쓴다.",
@@ -48,8 +31,9 @@ AAC 그림 카드를 고른 사람의 말을 한국어 문장으로 옮긴다. �
 - 묻는 카드(뭐, 어디, 누구, 왜, 언제)가 있으면 둘 이상을, 없으면 많아야 하나를 물음으로 쓴다.
 - 한글 문장만 쓴다. 번호, 제목, 따옴표, 설명을 붙이지 않는다."""
 _MAKE_CONTEXT = (
-    "카드에 어울리는 평범한 상황을 짧은 한국어로 짓는다: time(시간), place(장소), interaction_partner(대화 상대), "
-    "current_activity(지금 하는 일). 네 칸을 모두 채운다."
+    "카드에 어울리는 평범한 상황을 짧은 한국어로 짓는다: "
+    + ", ".join(f"{name}({CONTEXT[name].label})" for name in CONTEXT_FIELDS)
+    + ". 네 칸을 모두 채운다."
 )
 
 
@@ -92,12 +76,13 @@ def messages(ask: Ask, voice: str, turns: Sequence[Turn], picture: Callable[[Pat
         name = f": {ask.keywords[place]}" if ask.keywords else ""
         parts.append({"type": "text", "text": f"카드 {place + 1}{name}"})
         parts.append({"type": "image_url", "image_url": {"url": picture(path), "detail": "low"}})
-    lines = [f"{label}: {_shown(ask.persona[name])}" for name, label in _FIELDS.items() if ask.persona.get(name)]
+    lines = [f"{kind.label}: {_shown(ask.persona[name])}" for name, kind in PERSONA.items() if ask.persona.get(name)]
     if ask.context is None:
         lines.append(_MAKE_CONTEXT)
     else:
         known = ask.context.public()
-        lines += [f"{label}: {known[name]}" for name, label in _CONTEXT.items() if known[name]]
+        may = [(name, kind.label) for name, kind in CONTEXT.items() if kind.leaves != "never"]
+        lines += [f"{label}: {known[name]}" for name, label in may if known.get(name)]
     if ask.occasion:
         lines.append(f"같은 카드로 벌써 {ask.occasion}번 지었다. 앞의 것과 다른 상황과 문장을 쓴다.")
     if lines:

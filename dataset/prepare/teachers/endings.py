@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from aac.korean import join, polish
+from aac.persona import LEVELS
 
 ENDINGS_FILE = Path(__file__).with_name("endings.json")
-LEVELS = ("반말", "해요체", "합쇼체")
 _FINAL = ("어/EF", "어요/EF", "습니다/EF")
 # 있다, 없다 and 걱정되다 describe, and yet take the endings of a verb: 있는데, not 있은데.
 _LIKE_VERBS = ("있", "없", "걱정되")

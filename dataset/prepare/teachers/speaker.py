@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aac.records import Context, Persona
+from aac.persona import LENGTHS, Context, Persona
 from aac.register import levels, partner_class
 from dataset.prepare.teachers.contexts import phase_of
 from dataset.prepare.teachers.endings import particle, sentence
@@ -17,7 +17,6 @@ HONORED = group("honored")
 TITLES = {"의사": "의사 선생님", "간호사": "간호사님", "요리사": "요리사님"}
 # Of whom one speaks with -시-, save in plain speech.
 ELDERS = frozenset({"엄마", "아빠", "이모", "삼촌"})
-_LENGTHS = ("짧게", "보통", "자세히")
 _INTIMATE = frozenset({"친구", "동생", "형제", "배우자", "자녀·손주", "엄마·아빠"})
 _KIN = frozenset({"엄마·아빠", "부모님", "조부모", "상사", "형제"})
 _COLLECTIVE = frozenset({"부모님", "상사", "부모", "조부모", "조부모님"})
@@ -51,7 +50,7 @@ class Speaker:
         self.level = levels(self.partner, persona.age, persona.speech_level)[0]
         self.kind = partner_class(self.partner)
         self.phase = phase_of(context.current_activity)
-        self.length = _LENGTHS.index(persona.utterance_length) if persona.utterance_length in _LENGTHS else 1
+        self.length = LENGTHS.index(persona.utterance_length or "보통")
         self.age = 0 if persona.age in ("아동", "노인") else 1
         self.clock = _clock(context.time)
 
