@@ -297,6 +297,8 @@ def test_a_remote_teacher_is_asked_from_within_a_running_loop(home: Path, monkey
     async def inside(*arguments: str) -> int:
         return data_prepare.main([*line(home, samples=3), *arguments])
 
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
         point_at(server, monkeypatch)
         assert prepare(home, "--samples-per-persona", "3", "--teacher", "openai", steps=list("1234567")) == 0

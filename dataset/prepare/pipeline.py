@@ -1,8 +1,8 @@
 """The eight steps in order: what each reads and writes, and whether it has to run again.
 
-A step is skipped while the content of what it reads, its settings and what it wrote are those of its last run. The
-record of runs is `.state.json` beside the outputs; a step is marked as begun before it writes, so that a run killed at
-any moment is simply done again.
+A step is skipped while the content of what it reads, its settings, what its code makes of them (`Step.version`) and
+what it wrote are those of its last run. The record of runs is `.state.json` beside the outputs; a step is marked as
+begun before it writes, so that a run killed at any moment is simply done again.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from typing import Any
 from aac.io import UserError, hold, read_json, write_json
 from aac.lexicon import LEXICON_FILE
 from aac.register import REGISTER_FILE
-from dataset.prepare import append, cards, cluster, embed, personas, sampling, teach
+from dataset.prepare import append, cards, cluster, embed, personas, probe, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
 from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
-TEACHERS = Path(__file__).parent / "teachers"
+FIRST = "1"  # the version of every step while nobody moved it
+CHANGED = {
+    7: "which cards the teacher puts together changed",
+    8: "what the teacher says changed",
+}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `reads` and `writes` name files of the output folder or hold paths; `settings` name options."""
+    """One step. `reads` and `writes` name files of the output folder or hold paths; `settings` name options.
+
+    `version` tells what the code makes of the same inputs: a number moved by hand, or a probe of the teacher.
+    """
 
     number: int
     title: str
@@ -37,6 +44,7 @@ class Step:
     reads: tuple[str | Path, ...]
     writes: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    version: Callable[[Options], str] = lambda options: FIRST
 
 
 def _fetch_and_filter(options: Options) -> str:
@@ -76,15 +84,17 @@ STEPS = (
     ),
     Step(
         *(7, "card combinations", sampling.write_cards),
-        reads=("dataset.json", "enhanced_persona.json", "cards.json", *CLUSTERS, LEXICON_FILE, TEACHERS),
+        reads=("dataset.json", "enhanced_persona.json", "cards.json", *CLUSTERS, LEXICON_FILE),
         writes=("dataset_with_cards.json", "coverage.json"),
         settings=("samples_per_persona", "seed", "teacher"),
+        version=lambda options: probe.joins(options.teacher),
     ),
     Step(
         *(8, "interpretations", teach.write_interpretations),
-        reads=("dataset_with_cards.json", "corrections", LEXICON_FILE, TEACHERS, REGISTER_FILE),
+        reads=("dataset_with_cards.json", "corrections", LEXICON_FILE, REGISTER_FILE),
         writes=("dataset_completed.json",),
         settings=("seed", "teacher", "start", "limit", "asked", "send_personas"),
+        version=lambda options: probe.says(options.teacher),
     ),
 )
 
@@ -112,10 +122,10 @@ def run_steps(numbers: Sequence[int], options: Options, overwrite: bool = False,
         UserError: an input is missing (the step that makes it is named), or a file that a step is about to write was
             edited by hand since.
     """
-    state_file = options.file(".state.json")
-    state = read_json(state_file) if state_file.exists() else {}
+    state = _read_state(options)
     if "append" in state and not overwrite:
-        raise UserError(f"{state_file}: an --append run was not finished; run it again with --append, or --overwrite")
+        path = options.file(".state.json")
+        raise UserError(f"{path}: an --append run was not finished; run it again with --append, or --overwrite")
     if not dry_run:
         state.pop("append", None)
     renewed: set[str] = set()
@@ -161,7 +171,24 @@ def _record(step: Step, options: Options) -> dict[str, Any]:
     """What a step was made from and made. The inputs are read afterwards: step 1 may have drawn the cards itself."""
     written = {name: _digest(options.file(name)) for name in step.writes}
     settings = {name: getattr(options, name) for name in step.settings}
-    return {"inputs": _inputs(step, options), "outputs": written, "settings": settings}
+    made = {"inputs": _inputs(step, options), "outputs": written, "settings": settings}
+    return {**made, "version": step.version(options)}
+
+
+def _read_state(options: Options) -> dict[str, Any]:
+    """The record of runs. What the version before wrote of steps 7 and 8 is put into today's form while it holds."""
+    path = options.file(".state.json")
+    state = read_json(path) if path.exists() else {}
+    for step, asked in ((STEPS[6], "joins"), (STEPS[7], "says")):
+        known = state.get(str(step.number), {})
+        if "inputs" not in known or "version" in known:
+            continue
+        settings = known["settings"]
+        with suppress(UserError):  # an input is gone
+            if known["inputs"] == _inputs(step, options, settings, probe.TEXT_BEFORE):
+                known["inputs"] = _inputs(step, options, settings)
+                known["version"] = probe.BEFORE.get((asked, settings["teacher"]), "")
+    return state
 
 
 def run_append(options: Options, rows_each: int | None = None, answers: bool = True, dry_run: bool = False) -> None:
@@ -181,7 +208,7 @@ def run_append(options: Options, rows_each: int | None = None, answers: bool = T
     if missing or not state_file.exists():
         name = options.file(next(iter(missing), ".state.json"))
         raise UserError(f"{name}: not found; --append needs a finished data set: run steps 1 to 8 first")
-    state = read_json(state_file)
+    state = _read_state(options)
     made_with = {k: v for step in STEPS[:7] for k, v in state.get(str(step.number), {}).get("settings", {}).items()}
     frozen = replace(options, **made_with)
     pictures = append.new_pictures(options)
@@ -206,7 +233,11 @@ def run_append(options: Options, rows_each: int | None = None, answers: bool = T
     write_json(state_file, state)
     if answers:
         log.info("[8/8] interpretations of the rows that have none")
+        said = state.get("8", {}).get("version")
         _run(STEPS[7], replace(options, seed=frozen.seed), state)
+        if said:  # the older rows stay as that version said them
+            state["8"]["version"] = said
+            write_json(state_file, state)
 
 
 @contextmanager
@@ -215,8 +246,7 @@ def keep_in_step(options: Options) -> Iterator[None]:
 
     The settings are those of each step's last run, whatever the command line says now.
     """
-    state_file = options.file(".state.json")
-    state = read_json(state_file) if state_file.exists() else {}
+    state = _read_state(options)
     finished = [(step, state[str(step.number)]) for step in STEPS if "settings" in state.get(str(step.number), {})]
     current = [step.number for step, known in finished if _is_current(step, options, known)]
     unedited = {
@@ -231,7 +261,7 @@ def keep_in_step(options: Options) -> Iterator[None]:
             known["inputs"] = _inputs(step, options, known["settings"])
         known["outputs"] |= {name: _digest(options.file(name)) for name in step.writes if name in unedited}
     if finished:
-        write_json(state_file, state)
+        write_json(options.file(".state.json"), state)
 
 
 def _is_current(step: Step, options: Options, known: dict[str, Any]) -> bool:
@@ -259,11 +289,21 @@ def _why(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -
         return f"{missing[0]} is not there"
     if "inputs" not in known:
         return "its last run was not finished" if known.get("begun") else "never run here"
-    return "" if known["inputs"] == _inputs(step, options) else "its inputs changed"
+    if known["inputs"] != _inputs(step, options):
+        return "its inputs changed"
+    if known.get("version", FIRST) == step.version(options):
+        return ""
+    if step.number == 8 and options.teacher != "grammar":
+        log.warning("[8/8] what the teacher is asked changed since; its answers stay: --overwrite asks (and pays) anew")
+        return ""
+    return CHANGED.get(step.number, "what its code makes of its inputs changed")
 
 
-def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None) -> str:
+def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None, text: str = "") -> str:
     """A digest over what a step reads: file contents and settings (the options' own unless given).
+
+    Args:
+        text: as the version before took it, with the digest of the teacher's source text behind the lexicon's.
 
     Raises:
         UserError: a file is not there.
@@ -281,6 +321,8 @@ def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None
         if not path.exists() and name != "images":
             raise UserError(f"{path}: not found (--{name})")
         digest.update(f"{name if isinstance(name, str) else name.name}:{_digest(path)}\n".encode())
+        if text and name == LEXICON_FILE:
+            digest.update(f"teachers:{text}\n".encode())
     return digest.hexdigest()
 
 
@@ -293,12 +335,11 @@ def _path(name: str | Path, options: Options) -> Path | None:
 
 
 def _digest(path: Path) -> str:
-    """Of a file, or of a folder's pictures, code and tables, by name and content."""
+    """Of a file, or of a folder's pictures, by name and content."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = pictures_in(path) or [f for f in sorted(path.glob("*")) if f.suffix in (".py", ".json", ".csv")]
-    lines = "".join(f"{f.name}:{_digest(f)}\n" for f in files)
+    lines = "".join(f"{f.name}:{_digest(f)}\n" for f in pictures_in(path))
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()  # a name may be no UTF-8
 
 
