@@ -93,7 +93,7 @@ def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     backbone.base = {"id": "random", "digest": ""}
     backbone.set_attn_implementation(SHARED_PREFIX)
     backbones.freeze(backbone, config)
-    tokenizer = train_tokenizer(["물을 마시고 싶어요", "학교에서 선생님과"], 400)
+    tokenizer = train_tokenizer(["물을 마시고 싶어요", "학교에서 선생님과"], 400, backbone.chat.control)
     return AACMultimodalModel(backbone, tokenizer, config).to(device)
 
 

@@ -117,16 +117,10 @@ class Subject(Stage):
 
         from train.data.dataset import AACDataset
         from train.data.features import CardFeatures, open_picture
+        from train.data.loading import scratch_tokenizer
         from train.models.aac_multimodal_model import AACMultimodalModel
-        from train.models.prompt import context_text, persona_text, train_tokenizer
 
-        tokenizer = None
-        if config["backbone"]:
-            texts: dict[str, None] = {}
-            for sample in samples:
-                lines = [persona_text(sample.persona), context_text(sample.context), *sample.keywords, *sample.output]
-                texts.update(dict.fromkeys(lines))
-            tokenizer = train_tokenizer(list(texts), config["vocab_size"])
+        tokenizer = scratch_tokenizer(config, samples) if config["backbone"] else None
         torch.manual_seed(0)
         model = AACMultimodalModel.build(config, tokenizer)
         model.to(config["device"])

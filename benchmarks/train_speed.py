@@ -61,8 +61,8 @@ def plainer_loss(
 
     model = subject.model
     skip = batch.prefix if ideas.last_layer_on_answers else 0
-    embeds = model.embed(batch, features, sizes)
-    hidden = model.hidden_states(batch, embeds, skip=skip, use_cache=False).last_hidden_state
+    inputs = model.embed(batch, features, sizes)
+    hidden = model.hidden_states(batch, inputs, skip=skip, use_cache=False).last_hidden_state
     targets = batch.targets[:, skip:]
     read = targets >= 0 if ideas.head_on_labels else torch.ones_like(targets, dtype=torch.bool)
     logits = model.backbone.lm_head(hidden[read]).float()
@@ -136,16 +136,15 @@ def peer_module(subject: Subject) -> Any:
             model, core = self.aac, self.aac.backbone.model
             batch, pixel_values = batch.to(labels.device), pixel_values.to(labels.device)
             sizes = [subject.features.sizes[picture] for picture in batch.pictures]
-            vision = core.vision_embed_tokens
+            vision = core.vision
             used = [vision.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
             with torch.no_grad():
                 features = vision.encode(torch.cat(used)).split([len(views) for views in used])
-            memory = model.memory(batch)
             hidden = core(
-                inputs_embeds=model.embed(batch, features, sizes),
+                inputs_embeds=model.embed(batch, features, sizes).embeds,
                 attention_mask=(batch.segments >= 0).long(),
                 position_ids=batch.position_ids,
-                after_layer=lambda layer, states: model.context.attend(layer, states, memory),
+                after_layer=model.after_layer(model.memory(batch)),
                 use_cache=False,
             ).last_hidden_state
             logits = model.backbone.lm_head(hidden).float()

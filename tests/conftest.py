@@ -61,14 +61,16 @@ def pictures(count: int = 6) -> list[Any]:
     return drawn
 
 
-def fresh_model(centroids: Any = None, **changes: Any) -> Any:
+def fresh_model(centroids: Any = None, tokenizer: Any = None, **changes: Any) -> Any:
     """A model whose gates, persona, cluster and style weights are all away from zero."""
     import torch
 
     from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.models.phi3_vision import CHAT
     from train.models.prompt import train_tokenizer
 
-    tokenizer = train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400)
+    words = [*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"]
+    tokenizer = tokenizer or train_tokenizer(words, 400, CHAT.control)
     torch.manual_seed(0)
     centroids = torch.randn(5, 16) if centroids is None else centroids
     model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, centroids)

@@ -34,9 +34,10 @@ BACKBONE = {
 
 
 def tokenizer() -> Any:
+    from train.models.phi3_vision import CHAT
     from train.models.prompt import train_tokenizer
 
-    return train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400)
+    return train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400, CHAT.control)
 
 
 def write_published(folder: Path, seed: int = 1) -> Path:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from conftest import WORDS, fresh_model, pictures
-from other_backbone import SHAPE
 from published import tuned_model, tuning, write_published
 from test_model import difference, request, rows
 
@@ -235,7 +234,7 @@ def test_four_bits_need_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked of transformers where there is CUDA; on a CPU the base is loaded whole and the log says so."""
     asked: dict[str, Any] = {}
-    _, model_class = backbones.classes("phi3_vision")
+    model_class = backbones.model_class("phi3_vision")
     load = model_class.from_pretrained
 
     def record(path: Any, **settings: Any) -> Any:
@@ -254,45 +253,7 @@ def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.
     assert "quantization_config" not in asked
 
 
-# --- another backbone -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def other(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What adding a backbone takes: a line in KINDS and its name among the config's choices."""
-    from train.config import train_config
-
-    monkeypatch.setitem(backbones.KINDS, "other", ("other_backbone", "OtherConfig", "OtherModel"))
-    monkeypatch.setitem(train_config._CHOICES, "model_type", ("phi3_vision", "other"))
-    return {"model_type": "other", "backbone": SHAPE}
-
-
-def test_another_backbone_needs_no_change_elsewhere(other: dict[str, Any], tmp_path: Path) -> None:
-    """It learns, answers, is saved and loaded through the same heads, data path and decoding."""
-    torch.manual_seed(0)
-    model = fresh_model(**other, centroids=torch.randn(5, 12))
-    cards, frames = model.encode_pictures(pictures())
-    before, grads = learn(model, cards, frames)
-    assert any("img_projection" in name for name in grads) and any("context.blocks" in name for name in grads)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(3):
-        learn(model, cards, frames)
-        optimizer.step()
-    assert learn(model, cards, frames)[0] < before
-    want = model.generate_interpretation(**request(1), return_details=True)
-    model.save_model(tmp_path / "best_model.pt")
-    loaded = AACMultimodalModel.load_model(tmp_path / "best_model.pt")
-    assert loaded.generate_interpretation(**request(1), return_details=True) == want
-
-
-def test_another_backbone_trains_with_lora(other: dict[str, Any], tmp_path: Path) -> None:
-    scratch = fresh_model(**other, centroids=torch.randn(5, 12))
-    scratch.backbone.save_pretrained(tmp_path)
-    scratch.encoder.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    targets = {"lora_target_modules": ["q_proj", "down_proj"], "lora_projector": True}
-    model, _ = backbones.build(tuning(tmp_path, **other | {"backbone": {}}, **targets))
-    adapted = {name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in model.named_parameters() if "lora_A" in name}
-    assert adapted == {"q_proj", "down_proj", "1"}
+# --- as a whole ------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()

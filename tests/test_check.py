@@ -382,7 +382,7 @@ def test_licences_and_tokens_are_told(good: Path, capsys: pytest.CaptureFixture[
     files = sorted(path.name for path in (good / "dataset/images").iterdir())
     cards = [{"file": name, "licence": "CC BY 4.0" if name[0] == "1" else ""} for name in files]
     write_json(good / "dataset/processed/cards.json", {"cards": cards})
-    train_tokenizer(["물 주세요."], 300).save(str(good / "tokenizer.json"))
+    train_tokenizer(["물 주세요."], 300, ["<unk>"]).save(str(good / "tokenizer.json"))
     code, shown = checked(good, capsys, "--tokenizer", str(good / "tokenizer.json"))
     assert code == 0 and "not stated: 5 cards, CC BY 4.0: 1 cards" in shown and " a syllable" in shown
     assert checked(good, capsys, "--tokenizer", str(good / "none.json"))[0] == 2

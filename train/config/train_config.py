@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from aac.io import UserError, read_json
+from train.config.backbones import BACKBONES
 
 ROOT = Path(__file__).resolve().parents[2]
 
 TRAIN_CONFIG: dict[str, Any] = {
     # --- model
-    "model_type": "phi3_vision",  # which backbone class (see train/models/backbones.py)
+    "model_type": "phi3_vision",  # which backbone (train/config/backbones.py); another brings its own defaults
     "model_size": "3.8B",  # a label, checked against the weights (3.8B: the decoder; with its tower 4.15B)
     "model_path": "microsoft/Phi-3.5-vision-instruct",  # hub id or local folder in the published layout
     "backbone": {},  # a backbone configuration: trained from scratch; empty: weights from model_path
@@ -106,7 +107,7 @@ RESUMABLE_KEYS = (
 )
 RESUMABLE_KEYS += ("auto_batch_size", "max_skipped_steps", "num_epochs", "max_steps", "early_stopping_patience")
 RESUMABLE_KEYS += ("eval_steps", "save_steps", "logging_steps", "max_checkpoints", "log_samples", "generation_samples")
-_CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": ("phi3_vision",)}
+_CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": BACKBONES}
 _POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "lora_alpha", "num_crops")
 _POSITIVE += ("eval_steps", "save_steps", "logging_steps", "max_length", "max_checkpoints", "max_new_tokens")
 _POSITIVE += ("learning_rate", "head_learning_rate", "max_grad_norm", "eval_samples", "persona_tokens")
@@ -117,12 +118,13 @@ _SHARES = ("persona_dropout", "context_dropout", "keyword_dropout", "style_dropo
 
 
 def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
-    """TRAIN_CONFIG with `settings` laid over it.
+    """TRAIN_CONFIG, the defaults of the backbone that `settings` choose, and `settings` laid over them.
 
     Raises:
         UserError: an unknown key (the nearest is named), a wrong type, a value out of range, settings that contradict.
     """
-    config = dict(TRAIN_CONFIG)
+    chosen = str(settings.get("model_type", TRAIN_CONFIG["model_type"]))
+    config = {**TRAIN_CONFIG, **(BACKBONES[chosen].settings if chosen in BACKBONES else {})}
     for key, value in settings.items():
         if key not in TRAIN_CONFIG:
             near = difflib.get_close_matches(key, TRAIN_CONFIG, 1)

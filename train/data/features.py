@@ -67,16 +67,18 @@ class CardFeatures:
             _make_room(folder, table_file, limit)
             with np.load(table_file) as table:
                 self.sizes = [(int(height), int(width)) for height, width in table["sizes"]]
-                self.starts = table["starts"].tolist()
+                self.shapes = table["shapes"].tolist()
+                self.starts = [0, *table["shapes"].prod(axis=1).cumsum().tolist()]
                 self.pooled = torch.from_numpy(table["pooled"])
-                shape, dtype = (self.starts[-1], *table["row_shape"].tolist()), np.dtype(str(table["dtype"]))
-            self.rows = np.memmap(table_file.with_suffix(".bin"), dtype=dtype, mode="r", shape=shape)
+                dtype = np.dtype(str(table["dtype"]))
+            self.numbers = np.memmap(table_file.with_suffix(".bin"), dtype=dtype, mode="r", shape=self.starts[-1])
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(np.array(self.rows[self.starts[index] : self.starts[index + 1]]))
+        numbers = np.array(self.numbers[self.starts[index] : self.starts[index + 1]])
+        return torch.from_numpy(numbers).view(self.shapes[index])
 
     def batch(self, indices: Sequence[int], device: torch.device | str) -> tuple[list[Tensor], list[tuple[int, int]]]:
         """Features and frames of a batch's distinct pictures, on the device."""
@@ -87,11 +89,10 @@ def _key(model: Network, pictures: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in pictures:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    settings = model.processor
     kind = backbones.boundary(model.backbone)
-    digest.update(f"{kind}|{settings.num_crops}|{settings.image_size}|{settings.image_layout}".encode())
-    vision = model.backbone.model.vision_embed_tokens
-    for name, parameter in (vision if kind == "projector" else vision.img_processor).named_parameters():
+    digest.update(f"2|{kind}|{model.processor.identity}".encode())
+    vision = model.backbone.model.vision
+    for name, parameter in (vision if kind == "projector" else vision.tower).named_parameters():
         if not parameter.requires_grad:
             digest.update(name.encode() + parameter.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:24]
@@ -107,7 +108,7 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     unfinished = data_file.with_suffix(".tmp")
     sizes: list[tuple[int, int]] = []
     pooled: list[Tensor] = []
-    starts = [0]
+    shapes: list[tuple[int, ...]] = []
     try:
         with open(unfinished, "wb") as file:
             for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
@@ -118,9 +119,9 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
                     with torch.no_grad():
                         features = backbones.embed_cards(model.backbone, features, frames)
                 for feature in features:
-                    rows = (feature if feature.dtype == torch.float16 else feature.float()).cpu().numpy()
-                    file.write(np.ascontiguousarray(rows).data)
-                    starts.append(starts[-1] + len(rows))
+                    numbers = (feature if feature.dtype == torch.float16 else feature.float()).cpu().numpy()
+                    file.write(np.ascontiguousarray(numbers).data)
+                    shapes.append(numbers.shape)
                 sizes += frames
                 if file.tell() > limit:
                     need = file.tell() / len(sizes) * len(pictures) / 1e9
@@ -132,9 +133,9 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     finally:
         unfinished.unlink(missing_ok=True)
     # Data before its table: a table that exists has its data.
-    table = {"sizes": sizes, "starts": starts, "pooled": torch.cat(pooled).numpy()}
+    table = {"sizes": sizes, "shapes": shapes, "pooled": torch.cat(pooled).numpy(), "dtype": numbers.dtype.str}
     buffer = io.BytesIO()
-    np.savez(buffer, row_shape=rows.shape[1:], dtype=rows.dtype.str, **table)
+    np.savez(buffer, **table)
     write_atomic(table_file, buffer.getvalue())
 
 

@@ -58,6 +58,7 @@ def load_splits(path: Path, clusters: int) -> Loaded:
 
 def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
     """A tokenizer for a backbone from scratch, learned from the training split's own texts, each distinct one once."""
+    from train.models.backbones import model_class
     from train.models.prompt import context_text, persona_text, request_text, train_tokenizer
 
     texts: dict[str, None] = {request_text(config["voice"]): None}
@@ -65,7 +66,7 @@ def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
         persona = sample.persona
         lines = [persona_text(persona), persona.communication_characteristics, *persona.interesting_topics]
         texts.update(dict.fromkeys([*lines, context_text(sample.context), *sample.keywords, *sample.output]))
-    return train_tokenizer(list(texts), config["vocab_size"])
+    return train_tokenizer(list(texts), config["vocab_size"], model_class(config["model_type"]).chat.control)
 
 
 def cluster_centroids(pooled: Tensor, pictures: list[Path], clusters: Clusters) -> Tensor:

@@ -87,7 +87,7 @@ class _Live:
 
     numbers: list[int]
     index: Tensor  # (N,) each row's request
-    lengths: list[int]  # of the prompts
+    lengths: list[int]  # where their answers start
     starts: Tensor  # (N, 1) the same
     seen: Tensor  # (N, 1, 1, P + room) bool: what is padding is not
     memory: Memory
@@ -111,9 +111,9 @@ class Prefilled:
         self.core = model.backbone.model
         skip = batch.input_ids.shape[1]  # of the prompts nobody reads more than keys and values
         with _threads(self.core.config, batch.input_ids):
-            self.embeds = model.embed(batch, features, sizes)
+            self.inputs = model.embed(batch, features, sizes)
             self.memory = model.memory(batch)
-            self.cache = model.hidden_states(batch, self.embeds, skip=skip, use_cache=True).past_key_values
+            self.cache = model.hidden_states(batch, self.inputs, skip=skip, use_cache=True).past_key_values
         self.scale = token_scale(self.core.embed_tokens)
         self.switch = self.core.config.original_max_position_embeddings  # a row with more positions: long factors
 
@@ -128,8 +128,8 @@ class Prefilled:
         limit, stops = self.model.config["max_new_tokens"], self.model.encoder.stops
         live, said = self._start(prefixes, limit), {number: Decoded() for number in prefixes}
         draws = {number: random.Random(f"{seed}|{number % STYLES}") for number in prefixes}
-        styles = torch.tensor([number % STYLES for number in live.numbers], device=self.embeds.device)
-        inputs = self.model.styles.opening(styles, self.scale).to(self.embeds.dtype)[:, None]
+        styles = torch.tensor([number % STYLES for number in live.numbers], device=self.inputs.embeds.device)
+        inputs = self.model.styles.opening(styles, self.scale).to(self.inputs.embeds.dtype)[:, None]
         with _threads(self.core.config, styles):
             for step in range(limit):
                 logits = self.model.backbone.lm_head(self._step(live, inputs)).float()
@@ -154,12 +154,12 @@ class Prefilled:
                 if len(going) <= (1 - _LEAVE_AT) * len(live.numbers):
                     live.keep(going)
                     chosen = [chosen[row] for row in going]
-                inputs = self.core.embed_tokens(torch.tensor(chosen, device=self.embeds.device))[:, None]
+                inputs = self.core.embed_tokens(torch.tensor(chosen, device=self.inputs.embeds.device))[:, None]
         return said
 
     def style_confidence(self, texts: Sequence[str]) -> Tensor:
         """How sure the classifier is of each style, (3B, 3), read from every candidate's text with no style told."""
-        encoder, device = self.model.encoder, self.embeds.device
+        encoder, device = self.model.encoder, self.inputs.embeds.device
         ids = [encoder.answer(text)[:-1] for text in texts]
         width = max(1, *(len(i) for i in ids))
         table = torch.zeros(len(ids), width, dtype=torch.long)
@@ -183,9 +183,9 @@ class Prefilled:
     def _start(self, numbers: Iterable[int], room: int) -> _Live:
         """Rows for these candidates, each with its request's prompt, and room for so many answer positions."""
         numbers = list(numbers)
-        index = torch.tensor([number // STYLES for number in numbers], device=self.embeds.device)
+        index = torch.tensor([number // STYLES for number in numbers], device=self.inputs.embeds.device)
         visible = self.batch.segments[index] == 0
-        starts = visible.sum(1, keepdim=True)
+        starts = (visible.sum(1) + self.inputs.shift[index])[:, None]
         seen = functional.pad(visible, (0, room), value=True)[:, None, None]
         cache = AnswerCache(self.cache, index, room)
         return _Live(numbers, index, starts[:, 0].tolist(), starts, seen, self.memory.rows(index), cache)
@@ -213,18 +213,21 @@ class Prefilled:
             position_ids=live.starts + steps,
             past_key_values=live.cache,
             use_cache=True,
-            after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
+            after_layer=self.model.after_layer(live.memory),
         ).last_hidden_state
 
     def _whole(self, live: _Live, said: Tensor, steps: Tensor) -> Any:
         """The decoder's output on the prompts and all answer inputs, (N, P + T, D), without a cache to read from."""
+        inputs = self.inputs
         segments = torch.cat([self.batch.segments[live.index], torch.ones_like(steps)], dim=1)
+        prompt = inputs.positions[..., live.index, :]
+        answers = (live.starts + steps).expand(*prompt.shape[:-1], -1)
         return self.core(
-            inputs_embeds=torch.cat([self.embeds[live.index], said], dim=1),
+            inputs_embeds=torch.cat([inputs.embeds[live.index], said], dim=1),
             attention_mask=row_mask(segments),
-            position_ids=torch.cat([self.batch.position_ids[live.index], live.starts + steps], dim=1),
+            position_ids=torch.cat([prompt, answers], dim=-1),
             use_cache=True,
-            after_layer=lambda layer, hidden: self.model.context.attend(layer, hidden, live.memory),
+            after_layer=self.model.after_layer(live.memory, [deep[live.index] for deep in inputs.deeper]),
         )
 
     @staticmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
+from train.config.backbones import BACKBONES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,9 +133,7 @@ def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> 
     Raises:
         UserError: a model of known size that cannot train here; says what would.
     """
-    from train.models.backbones import PARAMETERS
-
-    count = PARAMETERS.get(config["model_size"])
+    count = BACKBONES[config["model_type"]].parameters.get(config["model_size"])
     if config["backbone"] or not count:
         return
     frozen = count * (4 if config["device"] == "cpu" else 0.7 if config["load_in_4bit"] else 2)

@@ -1,7 +1,7 @@
-"""`model_type` chooses the backbone: all that heads, data and trainer know of one is `Backbone` below.
+"""The seam between a backbone and all that stands on it: heads, data, trainer and decoding know `Backbone` alone.
 
-Another one (1 to 3B) is a module with a config class and a model class that have these names, and a line in KINDS;
-`tests/test_backbones.py` adds one and trains it.
+Another one (1 to 3B) is a module with a model class that has these names, and an entry in `train/config/backbones.py`;
+`tests/test_other_backbone.py` adds one and trains it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aac.io import UserError
+from train.config.backbones import BACKBONES
 from train.models.attention import SHARED_PREFIX
 from train.models.lora import add_lora, four_bits, without_lora
 
@@ -21,32 +22,44 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-log = logging.getLogger("aac")
+    from train.models.chat import ChatFormat
 
-# model_type: module, its config class, its model class. The names of KINDS are also the config's choices.
-KINDS = {"phi3_vision": ("train.models.phi3_vision", "Phi3VisionConfig", "Phi3VisionForCausalLM")}
-PARAMETERS = {"3.8B": 4_146_621_440}  # the seed's label names the decoder; with its tower the model holds 4.15B
+log = logging.getLogger("aac")
 
 # Measured on the two-core preset: token embeddings of 0.02, right for width 3072, halve the speed of learning at 256.
 SCRATCH_EMBEDDING_STD = 0.1
+
+Size = tuple[int, int]  # the frame (height, width) of a picture, in pixels
 
 
 class Vision(Protocol):
     """Pictures to the decoder's embeddings. V views, P patches, C the tower's width, D the decoder's."""
 
-    img_processor: nn.Module  # the tower
-    img_projection: nn.Sequential  # from the tower to the decoder; its last module is linear
+    tower: nn.Module
+    projector: nn.Module  # from the tower to the decoder; trained from scratch, its last module is linear
 
-    def used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor: ...  # the views of one picture worth encoding
-    def encode(self, pixel_values: Tensor) -> Tensor: ...  # (V, 3, S, S) to (V, P, C)
-    def project(self, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> list[Tensor]: ...
+    def used_views(self, views: Tensor, size: Size) -> Tensor: ...  # the views of one picture worth encoding
+    # (V, 3, H, W) to (V, P, C); a tower that is read at several depths gives (V, P, k C), its last layer first.
+    def encode(self, pixel_values: Tensor) -> Tensor: ...
+    # Each picture's features to (tokens, D), or (tokens, n D): the embeddings, then what is added to the hidden states
+    # of the picture's positions after layers 0, 1, ...
+    def project(self, features: Sequence[Tensor], image_sizes: Sequence[Size]) -> list[Tensor]: ...
+
+
+class Processor(Protocol):
+    """PIL pictures to what the tower reads."""
+
+    identity: str  # its settings: pictures cached under others are read anew
+
+    def images(self, images: Sequence[Any]) -> tuple[Sequence[Tensor], Tensor]: ...  # (V, 3, H, W) each; (N, 2) sizes
+    def num_tokens(self, image_size: Size) -> int: ...  # positions that a picture takes in a row
 
 
 class Core(Protocol):
     """The decoder without its head."""
 
     embed_tokens: nn.Embedding
-    vision_embed_tokens: Vision
+    vision: Vision
 
     def __call__(
         self,
@@ -55,7 +68,7 @@ class Core(Protocol):
         attention_mask: Tensor,  # (B, 1, L - prefix, cached + L) bool, True where a position may be seen
         prefix: int = 0,  # so many first positions are plainly causal: handed on to the layers' attention
         skip: int = 0,  # so many first positions (`prefix` or more) are not read: left out of the last hidden state
-        position_ids: Tensor,  # (B, L); may restart within a row
+        position_ids: Tensor,  # as `Backbone.positions` gives them, or of answers alone (B, L)
         past_key_values: Any = None,
         use_cache: bool = False,
         after_layer: Any = None,  # after_layer(i, hidden) replaces the hidden states after layer i
@@ -67,21 +80,35 @@ class Backbone(Protocol):
 
     `config`: `hidden_size`, `num_hidden_layers`, `tower.hidden_size`, `original_max_position_embeddings` (the length at
     which cached keys become void; without such a switch, the greatest length), `picture_processor(num_crops)`.
-    `lora_parts`: patterns of the module names LoRA may adapt in the "decoder" (followed by a target's name), in the
-    "vision" tower (layers without a gradient left out) and in the "projector".
     """
 
     config: Any
     model: Core
     lm_head: nn.Module
+    chat: ChatFormat
+    # Patterns of the module names LoRA may adapt in the "decoder" (followed by a target's name), in the "vision" tower
+    # (layers without a gradient left out) and in the "projector".
     lora_parts: dict[str, str]
+    full_precision: Sequence[str]  # names of modules that stay as they are where the decoder is held in 4 bits
+
+    def positions(self, counted: Tensor, input_ids: Tensor, sizes: Sequence[Sequence[Size]]) -> tuple[Tensor, Tensor]:
+        """Where rows' tokens stand for the rotary embedding.
+
+        Args:
+            counted: (B, L) one position a token, each answer's from where its prompt ends.
+            input_ids: (B, L), -k where the row's picture k stands.
+            sizes: of each row's pictures.
+
+        Returns:
+            The positions, (B, L) or on several axes (axes, B, L), and how far from where they were counted each row's
+            answers stand (B,), the same on every axis.
+        """
 
 
-def classes(model_type: str) -> tuple[Any, Any]:
-    """The config class and the model class of a `model_type`."""
-    module, *names = KINDS[model_type]
-    found = importlib.import_module(module)
-    return tuple(getattr(found, name) for name in names)
+def model_class(model_type: str) -> Any:
+    """The model class of a `model_type`."""
+    module, _, name = BACKBONES[model_type].model.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def build(
@@ -98,23 +125,22 @@ def build(
     """
     import torch
 
-    config_class, model_class = classes(config["model_type"])
+    kind = model_class(config["model_type"])
     if config["backbone"]:
         if tokenizer is None:
             raise UserError(
                 "a backbone from scratch needs a tokenizer: train first, or load a checkpoint that holds one"
             )
-        shape = config_class(**config["backbone"], vocab_size=tokenizer.get_vocab_size())
+        shape = kind.config_class(**config["backbone"], vocab_size=tokenizer.get_vocab_size())
         with torch.random.fork_rng():
             torch.manual_seed(config["seed"])
-            model = model_class(shape)
+            model = kind(shape)
         with torch.no_grad():
             model.model.embed_tokens.weight.mul_(SCRATCH_EMBEDDING_STD / shape.initializer_range)
-        model.model.vision_embed_tokens.img_processor.requires_grad_(False)
+        model.model.vision.tower.requires_grad_(False)
         model.base = {"id": "from scratch", "digest": ""}
         model.set_attn_implementation(SHARED_PREFIX)
         return model, tokenizer
-    from tokenizers import Tokenizer
 
     folder = Path(find_weights(config["model_path"]))
     on_gpu = config["device"].startswith("cuda")
@@ -122,27 +148,48 @@ def build(
     dtype = dtype or (half if on_gpu else torch.float32)
     loading: dict[str, Any] = {"dtype": dtype, "attn_implementation": SHARED_PREFIX}
     if config["load_in_4bit"] and on_gpu:
-        loading |= {"quantization_config": four_bits(dtype), "device_map": {"": config["device"]}}
+        loading |= {"quantization_config": four_bits(dtype, kind.full_precision), "device_map": {"": config["device"]}}
     elif config["load_in_4bit"]:
         log.warning("load_in_4bit needs CUDA: the base is loaded in full precision (%s)", str(dtype).split(".")[-1])
-    model = model_class.from_pretrained(folder, **loading)
+    model = kind.from_pretrained(folder, **loading)
     model.base = {"id": config["model_path"], **fingerprint(folder)}
     check_size(config, model)
     freeze(model, config)
     if config["gradient_checkpointing"]:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return model, tokenizer or Tokenizer.from_file(f"{folder}/tokenizer.json")
+    return model, tokenizer or read_tokenizer(folder, model.config.vocab_size)
+
+
+def read_tokenizer(folder: Path, entries: int) -> Any:
+    """`tokenizer.json` of a folder, for a model of so many embeddings.
+
+    Raises:
+        UserError: it is missing or damaged, or has more tokens than the model.
+    """
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more particular
+        raise UserError(f"{path}: no readable tokenizer ({error}); put the published one beside the weights") from None
+    if tokenizer.get_vocab_size() > entries:
+        raise UserError(
+            f"{path}: {tokenizer.get_vocab_size()} tokens, but the model in {folder} has embeddings for {entries}; put "
+            "the tokenizer published with the weights there"
+        )
+    return tokenizer
 
 
 def freeze(model: nn.Module, config: dict[str, Any]) -> None:
     """Leave trainable what the config trains, in fp32: LoRA or the decoder, and the projector."""
-    vision = model.model.vision_embed_tokens
+    vision = model.model.vision
     model.requires_grad_(not config["use_lora"])
-    vision.img_processor.requires_grad_(False)
+    vision.tower.requires_grad_(False)
     if config["use_lora"]:
         add_lora(model, config)
     if not config["lora_projector"]:
-        vision.img_projection.requires_grad_(config["train_projector"])
+        vision.projector.requires_grad_(config["train_projector"])
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -171,53 +218,54 @@ def find_weights(model_path: str) -> str:
 def check_size(config: dict[str, Any], model: nn.Module) -> None:
     """`model_size` is a label: an error where it names another size than the weights have."""
     count = model.num_parameters()
-    expected = PARAMETERS.get(config["model_size"])
+    expected = BACKBONES[config["model_type"]].parameters.get(config["model_size"])
     if expected and not 0.9 < count / expected < 1.1:
         raise UserError(
             f"model_size {config['model_size']!r} does not fit {config['model_path']}: {count:,} parameters"
         )
 
 
-def processor(shape: Any, config: dict[str, Any]) -> Any:
-    """The picture processor that fits a backbone's configuration."""
-    return shape.picture_processor(config["num_crops"])
-
-
 # --- cards, at the last frozen boundary -------------------------------------------------------------------------------
-# What is cached of a card is what nothing trained comes before: its views (V, 3, S, S) while the tower trains, the
+# What is cached of a card is what nothing trained comes before: its views (V, 3, H, W) while the tower trains, the
 # tower's features (V, P, C) while the projector or its separators train, else its finished embeddings (tokens, D).
 # The number of dimensions says which.
 
 
 def boundary(model: nn.Module) -> str:
     """The last frozen boundary: "views", "tower" or "projector"."""
-    vision = model.model.vision_embed_tokens
-    if any(p.requires_grad or "lora_" in name for name, p in vision.img_processor.named_parameters()):
+    vision = model.model.vision
+    if any(p.requires_grad or "lora_" in name for name, p in vision.tower.named_parameters()):
         return "views"
     return "tower" if any(parameter.requires_grad for parameter in vision.parameters()) else "projector"
 
 
-def encode_cards(model: nn.Module, pixels: Tensor, frames: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """`pixels` (N, views, 3, S, S) of pictures in `frames` to their features, or views where the tower trains."""
+def encode_cards(model: nn.Module, pixels: Sequence[Tensor], sizes: Sequence[Size]) -> list[Tensor]:
+    """Pictures' views (V, 3, H, W) to their features, or to the views worth encoding where the tower trains."""
+    vision = model.model.vision
+    used = [vision.used_views(views, size) for views, size in zip(pixels, sizes, strict=True)]
+    return used if boundary(model) == "views" else _encoded(vision, used)
+
+
+def _encoded(vision: Vision, cards: Sequence[Tensor]) -> list[Tensor]:
+    """Views (V, 3, H, W) to features (V, P, C), one pass of the tower for all cards of the same size."""
     import torch
 
-    vision = model.model.vision_embed_tokens
-    used = [vision.used_views(views, frame) for views, frame in zip(pixels, frames, strict=True)]
-    if boundary(model) == "views":
-        return used
-    return list(vision.encode(torch.cat(used)).split([len(views) for views in used]))
+    by_size: dict[Any, list[int]] = {}
+    for index, views in enumerate(cards):
+        by_size.setdefault(views.shape[1:], []).append(index)
+    found: dict[int, Tensor] = {}
+    for indices in by_size.values():
+        features = vision.encode(torch.cat([cards[i] for i in indices]))
+        found |= zip(indices, features.split([len(cards[i]) for i in indices]), strict=True)
+    return [found[index] for index in range(len(cards))]
 
 
-def embed_cards(model: nn.Module, cards: Sequence[Tensor], frames: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """Cards, whatever of them was cached, to embeddings (tokens, D) each."""
-    import torch
-
-    vision = model.model.vision_embed_tokens
+def embed_cards(model: nn.Module, cards: Sequence[Tensor], sizes: Sequence[Size]) -> list[Tensor]:
+    """Cards, whatever of them was cached, to embeddings (tokens, D) each, or (tokens, n D): see `Vision.project`."""
     if not cards or cards[0].ndim == 2:
         return list(cards)
-    if cards[0].ndim == 4:
-        cards = vision.encode(torch.cat(list(cards))).split([len(views) for views in cards])
-    return vision.project(cards, frames)
+    vision = model.model.vision
+    return vision.project(_encoded(vision, cards) if cards[0].ndim == 4 else cards, sizes)
 
 
 def pool_cards(model: nn.Module, cards: Sequence[Tensor]) -> Tensor:
@@ -225,12 +273,13 @@ def pool_cards(model: nn.Module, cards: Sequence[Tensor]) -> Tensor:
     that a card stays in its cluster while the tower trains."""
     import torch
 
-    if cards[0].ndim == 3:
-        return torch.stack([features[0].float().mean(0) for features in cards])
-    vision = model.model.vision_embed_tokens
-    with without_lora(vision.img_processor), torch.no_grad():
-        wholes = torch.cat([views[:1] for views in cards]).split(32)
-        return torch.cat([vision.encode(part).float().mean(1) for part in wholes])
+    if cards[0].ndim == 4:
+        vision = model.model.vision
+        with without_lora(vision.tower), torch.no_grad():
+            chunks = (cards[first : first + 32] for first in range(0, len(cards), 32))
+            cards = [card for chunk in chunks for card in _encoded(vision, [views[:1] for views in chunk])]
+    width = model.config.tower.hidden_size
+    return torch.stack([features[0, :, :width].float().mean(0) for features in cards])
 
 
 # --- which base a checkpoint stands on --------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ class Phi3VisionProcessor:
         self.patch_size = patch_size
         self.image_layout = image_layout
         self.white_background = white_background
+        self.identity = f"{num_crops}|{image_size}|{image_layout}"
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **settings: Any) -> Self:

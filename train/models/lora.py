@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def four_bits(dtype: torch.dtype) -> Any:
-    """QLoRA's quantisation (Dettmers et al. 2023) of the decoder; tower, projector and head stay as they are.
+def four_bits(dtype: torch.dtype, skipped: Sequence[str]) -> Any:
+    """QLoRA's quantisation (Dettmers et al. 2023) of the decoder; the modules named `skipped` stay as they are.
 
     Raises:
         UserError: bitsandbytes is not installed.
@@ -33,7 +33,7 @@ def four_bits(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["lm_head", "vision_embed_tokens"],
+        llm_int8_skip_modules=list(skipped),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from train.models import backbones, checkpoint
 from train.models.attention import row_mask
@@ -21,6 +22,17 @@ from train.models.conditioning import (
 )
 from train.models.loss import Term, loss_terms
 from train.models.prompt import PromptEncoder
+
+
+class Inputs(NamedTuple):
+    """A batch as the decoder reads it: embeddings (B, L, D); positions and the answers' shift as
+    `backbones.Backbone.positions` gives them; `deeper`: what is added to the hidden states after layers 0, 1, ...,
+    (B, L, D) each."""
+
+    embeds: Tensor
+    positions: Tensor
+    shift: Tensor
+    deeper: tuple[Tensor, ...] = ()
 
 
 class Network(nn.Module):
@@ -50,8 +62,8 @@ class Network(nn.Module):
         )
         self.styles = InterpretationStyle(hidden)
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
-        self.encoder = PromptEncoder(tokenizer, config["persona_tokens"], config["voice"])
-        self.processor = backbones.processor(shape, config)
+        self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"])
+        self.processor = shape.picture_processor(config["num_crops"])
 
     # ------------------------------------------------------------------ embeddings
 
@@ -76,30 +88,34 @@ class Network(nn.Module):
         """PIL pictures to what `embed` takes of each (`backbones.encode_cards`), and their frames."""
         pixels, sizes = self.processor.images(images)
         frames = [(int(height), int(width)) for height, width in sizes.tolist()]
-        return backbones.encode_cards(self.backbone, pixels.to(self.device), frames), frames
+        return backbones.encode_cards(self.backbone, [views.to(self.device) for views in pixels], frames), frames
 
-    def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Tensor:
-        """Input embeddings (B, L, D): tokens, the batch's distinct pictures (each projected once), persona, styles."""
+    def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Inputs:
+        """Input embeddings: tokens, the batch's distinct pictures (each projected once), persona, styles."""
         core = self.backbone.model
         projected = backbones.embed_cards(self.backbone, features, sizes)
-        embeds = core.embed_tokens(batch.input_ids.clamp(min=0))
+        embeds, deeper = core.embed_tokens(batch.input_ids.clamp(min=0)), ()
+        cards = [[card for card in row if card >= 0] for row in batch.cards.tolist()]
         if projected:
             # One selection of all places: taken card by card, the backward pass would add them up one by one.
             places = torch.arange(sum(map(len, projected)), device=self.device).split([len(p) for p in projected])
-            shown = torch.cat([places[card] for row in batch.cards.tolist() for card in row if card >= 0])
-            pictures = torch.cat(projected).index_select(0, shown).to(embeds.dtype)
-            embeds = embeds.masked_scatter((batch.input_ids < 0)[..., None], pictures)
-        slots = self.config["persona_tokens"]
+            shown = torch.cat([places[card] for row in cards for card in row])
+            pictures = torch.cat(projected).index_select(0, shown).to(embeds.dtype).split(embeds.shape[-1], dim=-1)
+            here = (batch.input_ids < 0)[..., None]
+            deeper = tuple(torch.zeros_like(embeds).masked_scatter(here, deep) for deep in pictures[1:])
+            embeds = embeds.masked_scatter(here, pictures[0])
+        start, slots = len(self.encoder.opening), self.config["persona_tokens"]
         soft = self.persona(batch.conditions, core.embed_tokens).to(embeds.dtype)
-        embeds = torch.cat([embeds[:, :1], soft, embeds[:, 1 + slots :]], dim=1)
+        embeds = torch.cat([embeds[:, :start], soft, embeds[:, start + slots :]], dim=1)
         if len(batch.style_places):
             opening = self.styles.opening(batch.style_inputs, token_scale(core.embed_tokens)).to(embeds.dtype)
             embeds = embeds.index_put((batch.style_places[:, 0], batch.style_places[:, 1]), opening)
-        return embeds
+        row_sizes = [[sizes[card] for card in row] for row in cards]
+        return Inputs(embeds, *self.backbone.positions(batch.position_ids, batch.input_ids, row_sizes), deeper)
 
-    def hidden_states(self, batch: Batch, embeds: Tensor, **kwargs: Any) -> Any:
+    def hidden_states(self, batch: Batch, inputs: Inputs, **kwargs: Any) -> Any:
         """The backbone's output for whole rows, each answer blind to its siblings. `skip`: see `backbones.Core`."""
-        memory = self.memory(batch)
+        embeds = inputs.embeds
         device = embeds.device.type
         if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
             embeds = embeds.to(torch.get_autocast_dtype(device))
@@ -107,10 +123,22 @@ class Network(nn.Module):
             inputs_embeds=embeds,
             attention_mask=row_mask(batch.segments, batch.prefix),
             prefix=batch.prefix,
-            position_ids=batch.position_ids,
-            after_layer=lambda layer, hidden: self.context.attend(layer, hidden, memory),
+            position_ids=inputs.positions,
+            after_layer=self.after_layer(self.memory(batch), inputs.deeper),
             **kwargs,
         )
+
+    def after_layer(self, memory: Memory, deeper: Sequence[Tensor] = ()) -> Callable[[int, Tensor], Tensor]:
+        """What follows a decoder layer: pictures' deeper features (B, P, D) at the first P positions, then what the
+        hidden states read from the memory."""
+
+        def change(layer: int, hidden: Tensor) -> Tensor:
+            if layer < len(deeper):
+                later = hidden.shape[1] - deeper[layer].shape[1]
+                hidden = hidden + functional.pad(deeper[layer], (0, 0, 0, later)).to(hidden.dtype)
+            return self.context.attend(layer, hidden, memory)
+
+        return change
 
     def memory(self, batch: Batch) -> Memory:
         return self.context.memory(batch.conditions, self.backbone.model.embed_tokens, self.centroids)
@@ -119,8 +147,8 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> dict[str, Term]:
         """The terms of the loss of a batch (`loss.py`); `features` and `sizes` as `embed` takes them."""
-        embeds = self.embed(batch, features, sizes)
-        hidden = self.hidden_states(batch, embeds, skip=batch.prefix, use_cache=False).last_hidden_state
+        inputs = self.embed(batch, features, sizes)
+        hidden = self.hidden_states(batch, inputs, skip=batch.prefix, use_cache=False).last_hidden_state
         return loss_terms(self, batch, hidden)
 
     # ------------------------------------------------------------------ state

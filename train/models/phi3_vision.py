@@ -27,6 +27,7 @@ from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedMode
 from transformers.utils import can_return_tuple, is_flash_attn_2_available
 
 from aac.io import UserError
+from train.models.chat import ChatFormat
 from train.models.decoder_layer import DecoderLayer
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
 
@@ -42,6 +43,17 @@ PUBLISHED_TOWER: dict[str, Any] = {
     "patch_size": 14,
     "projection_dim": 768,
 }
+
+CHAT = ChatFormat(
+    control=("<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|user|>", "<|end|>"),
+    opening="<s>",
+    user="<|user|>\n",
+    before_picture="",
+    after_picture="<s>",  # the published processor encodes each chunk of text alone, so each opens with its own BOS
+    reply="<|end|>\n<|assistant|>",
+    end="<|end|>",
+    stops=("<|endoftext|>", "</s>"),
+)
 
 
 class Phi3VisionConfig(Phi3Config):
@@ -152,6 +164,14 @@ class VisionEmbedding(nn.Module):
             nn.Linear(merged, config.hidden_size), nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)
         )
 
+    @property
+    def tower(self) -> nn.Module:
+        return self.img_processor
+
+    @property
+    def projector(self) -> nn.Module:
+        return self.img_projection
+
     def encode(self, pixel_values: Tensor) -> Tensor:
         """Views (V, 3, S, S) to patch features (V, P, C): CLIP's `hidden_states[-2]` without the class token.
 
@@ -243,6 +263,10 @@ class Phi3VisionModel(Phi3Model):
         self.rotary_emb = RotaryEmbedding(config)
         self.vision_embed_tokens = VisionEmbedding(config)
         self.post_init()
+
+    @property
+    def vision(self) -> VisionEmbedding:
+        return self.vision_embed_tokens
 
     def embed(self, input_ids: Tensor, image_features: list[Tensor] | None = None) -> Tensor:
         """`input_ids` (B, L), negative where pictures stand, and the pictures' features in row order to (B, L, D).
@@ -361,6 +385,8 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
 
     config: Phi3VisionConfig
     config_class = Phi3VisionConfig
+    chat = CHAT
+    full_precision = ("lm_head", "vision_embed_tokens")
     _no_split_modules = Phi3VisionModel._no_split_modules
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012  only if the config ties them
     _keys_to_ignore_on_load_unexpected = (r"vision_embed_tokens\.wte\.weight$", r"\.position_ids$")
@@ -371,6 +397,10 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    def positions(self, counted: Tensor, input_ids: Tensor, sizes: Any) -> tuple[Tensor, Tensor]:
+        """See `backbones.Backbone`: here a picture takes as many positions as it has tokens."""
+        return counted, counted.new_zeros(len(counted))
 
     @property
     def lora_parts(self) -> dict[str, str]:

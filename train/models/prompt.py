@@ -1,9 +1,9 @@
 """The prompt, one code for training and inference, and the tokenizer behind it.
 
-`[BOS, persona slots, <|user|>, picture 1, its word, picture 2, …, persona, context, request, <|end|>, <|assistant|>]`
+`[opening, persona slots, user, picture 1, its word, picture 2, …, persona, context, request, reply]`
 
-Text of users is encoded as plain text: `<|end|>` typed in a persona field stays five characters of text. Ids equal the
-published processor's where no such text occurs (every chunk after a picture opens with its own BOS).
+What stands around users' text is the backbone's own (`chat.py`); ids equal its published processor's. Text of users is
+encoded as plain text: `<|end|>` typed in a persona field stays five characters of text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from aac.io import UserError
 from aac.records import Context, Persona
+from train.models.chat import ChatFormat
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-CONTROL = ("<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|user|>", "<|end|>")
 _REQUEST = {"first": "카드로 내가 할 말:", "third": "카드로 그 사람이 전하는 말:"}
 
 
@@ -50,52 +51,86 @@ def request_text(voice: str) -> str:
 
 
 class PromptEncoder:
-    """Texts to ids. `slots`: how many positions after the first BOS the persona's soft tokens take (filled with id 0).
+    """Texts to ids in a backbone's chat format.
 
     Args:
-        tokenizer: a `tokenizers.Tokenizer` whose vocabulary holds CONTROL.
+        tokenizer: a `tokenizers.Tokenizer`.
+        chat: the backbone's format.
+        slots: how many positions after the opening the persona's soft tokens take (filled with id 0).
+
+    Raises:
+        UserError: the tokenizer lacks a control token of the format; it is named.
     """
 
-    def __init__(self, tokenizer: Tokenizer, slots: int, voice: str = "first") -> None:
-        self.tokenizer = tokenizer
-        self.tokenizer.encode_special_tokens = True  # control tokens inside user text are text
-        self.slots = slots
+    def __init__(self, tokenizer: Tokenizer, chat: ChatFormat, slots: int, voice: str = "first") -> None:
+        self.tokenizer, self.chat, self.slots = tokenizer, chat, slots
         self.request = request_text(voice)
         self.left_out: frozenset[str] = frozenset()  # "persona", "context": lines that an ablation leaves out
-        ids = {name: tokenizer.token_to_id(name) for name in CONTROL}
-        self.bos, self.user, self.assistant = ids["<s>"], ids["<|user|>"], ids["<|assistant|>"]
-        self.end = ids["<|end|>"]
-        self.stops = frozenset({ids["<|end|>"], ids["<|endoftext|>"], ids["</s>"]})
+        self.control = {name: self._control_id(name) for name in chat.needed}
+        self._set_up()
+        self.opening, self.user, self.before, self.after, self.reply = (
+            self._piece(piece)
+            for piece in (chat.opening, chat.user, chat.before_picture, chat.after_picture, chat.reply)
+        )
+        self.end = self.control[chat.end]
+        self.stops = frozenset({self.end, *(self.control[name] for name in chat.stops)})
+
+    def _control_id(self, name: str) -> int:
+        number = self.tokenizer.token_to_id(name)
+        if number is None:
+            raise UserError(
+                f"tokenizer: it has no token {name!r}, which the backbone's chat format needs; put the tokenizer.json "
+                "published with the weights into model_path, or choose the model_type that the tokenizer belongs to"
+            )
+        return number
+
+    def _set_up(self) -> None:
+        """What a copy does not keep: the tokenizer's switch, and the cache."""
+        self.tokenizer.encode_special_tokens = True  # control tokens inside user text are text
         self.text = lru_cache(maxsize=20_000)(self._text)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "text"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set_up()
+
     def _text(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        # A published file may call a control token of its own an ordinary one: typed by a user it is left out.
+        return tuple(i for i in ids if i not in self.control.values())
+
+    def _piece(self, piece: str) -> list[int]:
+        parts = ([self.control[p]] if p in self.control else self.text(p) for p in self.chat.split(piece))
+        return [i for part in parts for i in part]
 
     def prompt(
         self, image_tokens: Sequence[int], persona: Persona, context: Context, keywords: Sequence[str] | None = None
     ) -> list[int]:
         """Ids of a request; picture k takes `image_tokens[k-1]` positions of id -k."""
-        ids = [self.bos, *[0] * self.slots, self.user, *self.text("\n")]
+        ids = [*self.opening, *[0] * self.slots, *self.user]
         for tag, count in enumerate(image_tokens, start=1):
-            ids += [-tag] * count
-            ids += [self.bos, *self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")]
+            word = self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")
+            ids += [*self.before, *[-tag] * count, *self.after, *word]
         lines = {"persona": persona_text(persona), "context": context_text(context), "request": self.request}
         for name, line in lines.items():
             if line and name not in self.left_out:
                 ids += self.text(f"{line}\n")
-        return [*ids, self.end, *self.text("\n"), self.assistant]
+        return [*ids, *self.reply]
 
     def answer(self, sentence: str) -> list[int]:
-        """Ids of an interpretation with its closing `<|end|>`; the style's position in front is the caller's."""
+        """Ids of an interpretation with its closing token; the style's position in front is the caller's."""
         return [*self.text(sentence), self.end]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Whole sequences only: a byte-level piece alone may be half a syllable."""
-        return self.tokenizer.decode([i for i in ids if i not in self.stops], skip_special_tokens=True).strip()
+        said = [i for i in ids if i not in self.control.values()]
+        return self.tokenizer.decode(said, skip_special_tokens=True).strip()
 
 
-def train_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
-    """A byte-fallback BPE in the manner of Phi's (spaces become ▁, no other pre-tokenisation), with its control tokens.
+def train_tokenizer(texts: Sequence[str], vocab_size: int, control: Sequence[str]) -> Tokenizer:
+    """A byte-fallback BPE in the manner of Phi's (spaces become ▁, no other pre-tokenisation), `control` its first ids.
 
     For backbones trained from scratch; learned from the training split alone.
     """
@@ -106,12 +141,12 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always")])
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[*CONTROL, *byte_pieces], show_progress=False, min_frequency=2
+        vocab_size=vocab_size, special_tokens=[*control, *byte_pieces], show_progress=False, min_frequency=2
     )
     tokenizer.train_from_iterator(texts, trainer)
     # Byte pieces are ordinary entries, so that decoding turns them back into text.
     state: dict[str, Any] = _json(tokenizer)
-    state["added_tokens"] = [entry for entry in state["added_tokens"] if entry["content"] in CONTROL]
+    state["added_tokens"] = [entry for entry in state["added_tokens"] if entry["content"] in control]
     return Tokenizer.from_str(_dumps(state))
 
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aac.io import UserError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -62,13 +64,18 @@ def pretrain_tower(
 
     Args:
         autocast: makes the precision's context, entered anew in each step: weights cast within one stay as they were.
+
+    Raises:
+        UserError: the backbone's pictures differ in size.
     """
     from tqdm import tqdm
 
     core = model.backbone.model
-    vision, words = core.vision_embed_tokens, core.embed_tokens.weight.detach()
+    vision, words = core.vision, core.embed_tokens.weight.detach()
     pixels, sizes = model.processor.images(images)
-    pixels, frame = pixels[:, 0], tuple(sizes[0].tolist())
+    if len(set(map(tuple, sizes.tolist()))) > 1:
+        raise UserError("vision_pretrain_steps: this backbone cuts pictures to several sizes; set it to 0")
+    pixels, frame = torch.stack([views[0] for views in pixels]), tuple(sizes[0].tolist())
     distinct = list(dict.fromkeys(names))
     targets = torch.tensor([distinct.index(name) for name in names])
     spelled = torch.stack([words[list(model.encoder.text(name))].mean(0) for name in distinct])
@@ -106,10 +113,10 @@ def pretrain_tower(
         features = list(vision.encode(pixels[:BATCH])[:, None])
         shown = torch.cat(vision.project(features, [frame] * len(features)))
         # Pictures as loud as words: the projector's output at the scale of the token embeddings.
-        last = vision.img_projection[-1]
+        last = vision.projector[-1]
         factor = words.std() / shown.std()
         last.weight.mul_(factor)
         last.bias.mul_(factor)
-    vision.img_processor.requires_grad_(False)
+    vision.tower.requires_grad_(False)
     optimizer.zero_grad(set_to_none=True)  # what is frozen must not weigh in the next stage's gradient norm
     return (guesses == targets).float().mean().item()
