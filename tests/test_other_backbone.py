@@ -21,7 +21,9 @@ from aac.records import Context, Persona
 from train.config.backbones import BACKBONES
 from train.config.train_config import TRAIN_CONFIG, validate
 from train.models.aac_multimodal_model import AACMultimodalModel
+from train.models.backbones import model_class
 from train.models.batch import Row, collate
+from train.models.chat import ChatFormat
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -146,7 +148,7 @@ def test_shared_prefix_equals_separate_rows(other: Any, monkeypatch: pytest.Monk
     assert learn(other, rows(other))[0] != pytest.approx(shared, rel=1e-4)
 
 
-def test_decoding_agrees_with_the_training_forward(other: Any) -> None:
+def test_decoding_agrees_with_the_training_forward(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers start where the pictures' positions end, and pictures' deeper features are in the cache."""
     from train.interpreter.decoding import Prefilled
     from train.models.batch import IGNORE
@@ -157,14 +159,20 @@ def test_decoding_agrees_with_the_training_forward(other: Any) -> None:
     batch = collate(plain, other.encoder, clusters)
     with torch.inference_mode():
         shown = [features[i] for i in batch.pictures], [sizes[i] for i in batch.pictures]
-        said = Prefilled(other, batch, *shown).decode({n: [] for n in range(9)})
+        session = Prefilled(other, batch, *shown)
+        said = session.decode({n: [] for n in range(9)})
+        session.switch = int(batch.segments[0].eq(0).sum() + session.inputs.shift[0]) + 2
+        whole, anew = session._whole, []
+        monkeypatch.setattr(session, "_whole", lambda *given: anew.append(1) or whole(*given))
+        assert all(said[n].tokens == again.tokens for n, again in session.decode({n: [] for n in said}).items())
+        assert anew  # all keys, with the pictures' positions and deeper features
         written = [
             replace(row, answers=[said[3 * n + k].tokens for k in range(3)], styles=[0, 1, 2])
             for n, row in enumerate(plain)
         ]
-        whole = collate(written, other.encoder, clusters)
-        hidden = other.hidden_states(whole, other.embed(whole, *shown)).last_hidden_state
-        best = other.backbone.lm_head(hidden[whole.targets != IGNORE]).argmax(-1)
+        full = collate(written, other.encoder, clusters)
+        hidden = other.hidden_states(full, other.embed(full, *shown)).last_hidden_state
+        best = other.backbone.lm_head(hidden[full.targets != IGNORE]).argmax(-1)
     assert best.tolist() == [token for n in range(9) for token in said[n].tokens]
 
 
@@ -242,6 +250,16 @@ def test_the_configs_choices_are_the_entries(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(BACKBONES, "other")
     with pytest.raises(UserError, match="model_type must be one of phi3_vision, not 'other'"):
         validate({"model_type": "other"})
+
+
+def test_every_entry_is_whole() -> None:
+    """What `train/models/backbones.py` asks of a backbone's class, of each that the config offers."""
+    for name, entry in BACKBONES.items():
+        kind = model_class(name)
+        assert isinstance(kind.chat, ChatFormat) and kind.full_precision and callable(kind.positions), name
+        assert hasattr(kind, "lora_parts") and hasattr(kind.config_class, "picture_processor"), name
+        config = validate({"model_type": name})
+        assert config["model_size"] in entry.parameters and set(entry.settings) <= set(TRAIN_CONFIG), name
 
 
 def test_its_size_is_checked(folder: Path) -> None:
