@@ -73,11 +73,11 @@ def learn(model: Any, some: list[Row]) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients of a batch."""
     features, sizes = model.encode_pictures(cards())
     batch = collate(some, model.encoder, model.picture_clusters(features))
-    sums = model(batch, [features[i].clone() for i in batch.pictures], [sizes[i] for i in batch.pictures])
+    terms = model(batch, [features[i].clone() for i in batch.pictures], [sizes[i] for i in batch.pictures])
     model.zero_grad()
-    sums["language"].backward()
+    terms["loss"].total.backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    return float(sums["language"].detach()), grads
+    return float(terms["loss"].total.detach()), grads
 
 
 # --- its prompt -------------------------------------------------------------------------------------------------------
