@@ -124,8 +124,8 @@ def parts(model: Any, request: dict[str, Any], rounds: int) -> list[dict[str, An
 
 
 def main(argv: list[str] | None = None) -> int:
+    from aac.pictures import open_picture
     from train.config.train_config import load_config
-    from train.data.features import open_picture
     from train.models.aac_multimodal_model import AACMultimodalModel
 
     parser = arguments(__doc__, "generate_speed")

@@ -115,8 +115,9 @@ class Subject(Stage):
     def __init__(self, config: dict[str, Any], samples: Sequence[Sample], cards: Sequence[Path], folder: Path) -> None:
         import torch
 
+        from aac.pictures import open_picture
         from train.data.dataset import AACDataset
-        from train.data.features import CardFeatures, open_picture
+        from train.data.features import CardFeatures
         from train.data.loading import scratch_tokenizer
         from train.models.aac_multimodal_model import AACMultimodalModel
 

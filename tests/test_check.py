@@ -44,7 +44,7 @@ def checked(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple
 
 def trains(root: Path) -> dict[str, Any]:
     """What train.py does before its first update: rows, pictures, clusters."""
-    from train.data.features import open_picture
+    from aac.pictures import open_picture
     from train.data.run_data import RunData
 
     config = {name: f"dataset/processed/{file}.json" for name, file in

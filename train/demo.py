@@ -112,8 +112,8 @@ def unseen_rows(workspace: Path, data: Path) -> Path:
 
 def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
     """Three card sets of the test split, which training never saw combined, beside what the model says."""
+    from aac.pictures import open_picture
     from train.config.train_config import TRAIN_CONFIG
-    from train.data.features import open_picture
     from train.interpreter.candidates import Source
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.pages import demo_page

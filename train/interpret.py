@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(persona, str):
             raise UserError(f"--persona {persona!r}: give a JSON object or a file that ends in .json")
         context = text_or_json(args.context, "--context")
-        from train.data.features import open_picture
+        from aac.pictures import open_picture
         from train.interpreter.candidates import Source
 
         images = [open_picture(Path(card)) for card in args.cards]

@@ -131,7 +131,7 @@ def make_model(config: dict[str, Any], data: RunData, start: Start) -> AACMultim
 
 def learn_to_see(model: AACMultimodalModel, data: RunData, config: dict[str, Any], accelerator: Accelerator) -> None:
     """Stage one of a model from scratch: its tower learns to name the cards, and is frozen then."""
-    from train.data.features import open_picture
+    from aac.pictures import open_picture
     from train.models.vision_pretraining import pretrain_tower
 
     log.info("Stage 1, vision: the tower learns to name %d cards", len(data.pictures))

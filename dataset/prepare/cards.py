@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aac import pictures
 from aac.io import UserError, write_json
 from aac.rules import PICTURES, card_keyword, card_name_problem, nfc
 from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 MIN_SIDE = 16
-MAX_PIXELS = 25_000_000  # A4 at 300 dpi has 8.7 million
 POOR = ("too small", "blank")  # how the reasons begin that a reader of pictures can live with
 BANNED_FILE = Path(__file__).with_name("banned_words.txt")
 LABEL_FIELDS = ("id", "keyword", "sense", "part_of_speech", "category", "synonyms", "licence")
@@ -119,47 +119,22 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
 
 def examine(path: Path) -> Look:
     """Read one picture fully."""
-    from PIL import Image, UnidentifiedImageError
-
+    sha256 = ""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        return Look(f"cannot be read: {error.strerror}")
-    sha256 = hashlib.sha256(data).hexdigest()
-    if not data:
-        return Look("empty file (0 bytes)", sha256)
-    try:
-        with Image.open(path) as image:
-            if min(image.size) < MIN_SIDE:
-                return Look(f"{POOR[0]}: {image.width}x{image.height}, at least {MIN_SIDE} a side", sha256)
-            if image.width * image.height > MAX_PIXELS:
-                return Look(f"too many pixels to be a card: {image.width}x{image.height} (a bomb?)", sha256)
-            animated = getattr(image, "n_frames", 1) > 1
-            grey = on_white(image).convert("L")
-    except Image.DecompressionBombError:
-        return Look("too many pixels to be a card (a decompression bomb?)", sha256)
-    except UnidentifiedImageError:
-        return Look("not a picture", sha256)
-    except (OSError, SyntaxError, ValueError) as error:
-        return Look(f"damaged picture: {error}", sha256)
+        data = pictures.file_bytes(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        image = pictures.decoded(data, path)
+        grey = pictures.plain(image, name=path).convert("L")
+    except pictures.PictureError as error:
+        return Look(error.reason, sha256)
+    if min(image.size) < MIN_SIDE:
+        return Look(f"{POOR[0]}: {image.width}x{image.height}, at least {MIN_SIDE} a side", sha256)
     darkest, brightest = grey.getextrema()
     if brightest - darkest < 8:
         return Look(f"{POOR[1]}: one colour", sha256)
     cells = list(grey.resize((9, 8)).getdata())
     bits = (cells[row * 9 + col] < cells[row * 9 + col + 1] for row in range(8) for col in range(8))
-    return Look("", sha256, sum(bit << place for place, bit in enumerate(bits)), animated)
-
-
-def on_white(image: Any) -> Any:
-    """First frame, upright (EXIF), transparency on white, RGB: any PIL mode."""
-    from PIL import Image, ImageOps
-
-    ImageOps.exif_transpose(image, in_place=True)
-    if "A" in image.getbands() or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        image = Image.alpha_composite(white, layer)
-    return image.convert("RGB")
+    return Look("", sha256, sum(bit << place for place, bit in enumerate(bits)), pictures.animated(image))
 
 
 def read_labels(path: Path) -> dict[str, dict[str, str]]:

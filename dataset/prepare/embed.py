@@ -20,6 +20,7 @@ import numpy as np
 
 from aac.io import UserError, read_json, write_atomic, write_json
 from aac.lexicon import load_lexicon, lookup
+from aac.pictures import open_picture
 from aac.records import nfc
 from dataset.prepare.options import Options
 
@@ -197,12 +198,7 @@ def card_file(path: Path) -> Path:
 
 def open_card(path: Path) -> Any:
     """A card's picture, RGB on white."""
-    from PIL import Image
-
-    from dataset.prepare.cards import on_white
-
-    with Image.open(card_file(path)) as image:
-        return on_white(image)
+    return open_picture(card_file(path))
 
 
 def _resumed(progress: Path, partial: Path, key: str) -> int:

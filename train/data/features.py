@@ -15,26 +15,14 @@ import torch
 from torch import Tensor
 
 from aac.io import UserError, write_atomic
+from aac.pictures import READING, open_picture
 from train.models import backbones
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from train.models.network import Network
 
 log = logging.getLogger("aac")
 _CHUNK = 32
-
-
-def open_picture(path: Path) -> Image:
-    """A card's picture, fully read. Raises UserError that names a file that is no picture."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).copy()
-    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
-        raise UserError(f"{path}: not a readable picture ({error})") from None
 
 
 class CardFeatures:
@@ -90,7 +78,7 @@ def _key(model: Network, pictures: Sequence[Path]) -> str:
     for path in pictures:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     kind = backbones.boundary(model.backbone)
-    digest.update(f"2|{kind}|{model.processor.identity}".encode())
+    digest.update(f"2|{READING}|{kind}|{model.processor.identity}".encode())
     vision = model.backbone.model.vision
     for name, parameter in (vision if kind == "projector" else vision.tower).named_parameters():
         if not parameter.requires_grad:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from aac.io import UserError
+from aac.pictures import given_picture
 from aac.records import Context, Persona
 from train.models.batch import Batch, Row, collate
 
@@ -39,7 +40,7 @@ def parse_request(model: Network, request: dict[str, Any]) -> Request:
     keywords = request.get("keywords")
     if keywords is not None and len(keywords) != len(images):
         raise UserError(f"keywords: {len(keywords)} words for {len(images)} images; give one for each, in their order")
-    features, sizes = model.encode_pictures(images)
+    features, sizes = model.encode_pictures([given_picture(i, f"images: picture {n}") for n, i in enumerate(images, 1)])
     return Request(
         features=features,
         sizes=sizes,

@@ -42,7 +42,7 @@ class AACMultimodalModel(Network):
         """Three distinct Korean sentences for 1 to 4 cards.
 
         Args:
-            images: PIL pictures.
+            images: 1 to 4 PIL pictures, paths, bytes of files, or arrays (see `aac.pictures.given_picture`).
             persona_info: any of the persona's fields; missing ones are unknown.
             context_info: a sentence, any of the four fields, or None.
             keywords: the cards' words in the order of the images, where the app knows them.

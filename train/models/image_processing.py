@@ -18,11 +18,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from aac import pictures
 from aac.io import UserError
 
 IMAGE_LAYOUTS = ("sub_glb", "global")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_LONGEST = 6000  # side of a picture that is padded to a square
 _TAG = re.compile(r"<\|image_(\d+)\|>")
 
 
@@ -132,14 +134,14 @@ class Phi3VisionProcessor:
         if not images:
             raise UserError("images: at least one picture is needed")
         if self.image_layout == "global":
-            views = torch.stack([self._normalise(self._square(self._rgb(image)))[None] for image in images])
+            views = torch.stack([self._normalise(self._square(image))[None] for image in images])
             return views, torch.full((len(images), 2), self.image_size)
         frames = [self._normalise(self.hd_frame(image)) for image in images]
         return torch.stack([self._views(frame) for frame in frames]), torch.tensor([f.shape[-2:] for f in frames])
 
     def hd_frame(self, image: Image.Image) -> Image.Image:
         """The picture resized to whole tiles across and padded with white to whole tiles along its shorter side."""
-        image = self._rgb(image)
+        image = pictures.plain(image, self.white_background)
         portrait = image.width < image.height
         if portrait:
             image = image.transpose(Image.Transpose.TRANSPOSE)
@@ -148,14 +150,9 @@ class Phi3VisionProcessor:
         frame.paste(image.resize((width, height), Image.Resampling.BILINEAR), (0, (padded - height) // 2))
         return frame.transpose(Image.Transpose.TRANSPOSE) if portrait else frame
 
-    def _rgb(self, image: Image.Image) -> Image.Image:
-        if self.white_background and image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            white.alpha_composite(image.convert("RGBA"))
-            image = white
-        return image.convert("RGB")
-
     def _square(self, image: Image.Image) -> Image.Image:
+        image = pictures.plain(image, self.white_background)
+        image.thumbnail((_LONGEST, _LONGEST))
         side = max(image.size)
         square = Image.new("RGB", (side, side), "white")
         square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))

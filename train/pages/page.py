@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac.io import write_atomic
+from aac.pictures import PictureError, open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,16 +92,12 @@ def credit(cards: Sequence[Path]) -> str:
 
 def thumbnail(card: Path) -> Image | None:
     """The picture on a white square, CARD_PIXELS wide; None where there is none to read."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with Image.open(card) as picture:
-            drawn = ImageOps.contain(ImageOps.exif_transpose(picture).convert("RGBA"), (CARD_PIXELS, CARD_PIXELS))
-    except OSError:
+        return ImageOps.pad(open_picture(card), (CARD_PIXELS, CARD_PIXELS), color="white")
+    except PictureError:
         return None
-    sheet = Image.new("RGBA", (CARD_PIXELS, CARD_PIXELS), "white")
-    sheet.alpha_composite(drawn, ((CARD_PIXELS - drawn.width) // 2, (CARD_PIXELS - drawn.height) // 2))
-    return sheet.convert("RGB")
 
 
 def data_uri(card: Path) -> str:

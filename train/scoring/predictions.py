@@ -33,8 +33,8 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
     Raises:
         UserError: a card's picture is missing or unreadable.
     """
+    from aac.pictures import open_picture
     from train.data.dataset import find_pictures
-    from train.data.features import open_picture
 
     encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
     paths = find_pictures(samples, images)
