@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aac.io import UserError
-from train.scoring.table import Table, column
+from train.scoring.registry import column
+from train.scoring.table import Table
 
 
 def table(values: list[float], people: list[str] | None = None, **more: np.ndarray) -> Table:

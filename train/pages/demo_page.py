@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from aac.io import UserError, write_atomic
 from train.interpreter.candidates import Source
 from train.pages.page import Pictures, credit, thumbnail, who, write_html
-from train.scoring.similarity import LEXICAL
+from train.pages.score_table import score_table
+from train.scoring.registry import Shown
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -32,59 +33,6 @@ _SYSTEM_FONTS = (
     "NanumGothic.ttf",
     "AppleSDGothicNeo.ttc",
     "malgun.ttf",
-)
-METRIC_NAMES = {
-    "bleu4": "BLEU-4",
-    "bleu4_syllable": "BLEU-4(음절)",
-    "bleu4_whitespace": "BLEU-4(띄어쓰기)",
-    "chrf": "chrF",
-    "rougeL": "ROUGE-L",
-    "set_score": "세 문장 ROUGE-L",
-    "distinct3": "서로 다른 세 문장",
-    "card_coverage": "카드 반영",
-    "card_coverage_all": "카드 반영(세 문장)",
-    "polarity": "긍정·부정 유지",
-    "addition": "덧붙인 내용 없음",
-    "illocution": "묻기와 말하기",
-    "register_accuracy": "말투 일치",
-    "register": "말투 적절",
-    "voice": "말하는 사람",
-    "complexity": "문장 길이",
-    "vocabulary": "낱말",
-    "interest": "관심사",
-    "persona_consistency": "페르소나 일관성",
-    "context_relevance": "상황 관련",
-    "style_accuracy": "문체 구별",
-}
-_ROW_NAMES = {
-    "keywords": "카드 낱말 그대로",
-    "grammar_cards_only": "카드만 아는 문법 규칙",
-    "nearest_neighbour": "가장 비슷한 학습 문장",
-    "teacher": "원격 교사",
-    "model_without_persona_and_context": "사람·상황을 모르는 모델",
-    "pictures_only": "그림만",
-    "keywords_only": "낱말만",
-    "pictures_and_keywords": "그림과 낱말",
-    "shuffled_images": "다른 그림으로 바꿈",
-    "shuffled_personas": "다른 사람으로 바꿈",
-    "shuffled_contexts": "다른 상황으로 바꿈",
-    "no_persona": "사람 정보 없음",
-    "no_context": "상황 정보 없음",
-    "no_persona_no_context": "사람·상황 정보 없음",
-    "no_persona_embedding": "페르소나 임베딩 없음",
-    "no_context_attention": "컨텍스트 어텐션 없음",
-    "no_cluster_memory": "클러스터 기억 없음",
-    "no_style_embedding": "문체 임베딩 없음",
-    "no_text_persona": "프롬프트에 사람 없음",
-    "no_text_context": "프롬프트에 상황 없음",
-    "heads_only": "프롬프트에 사람·상황 없음",
-    "text_only": "프롬프트의 사람·상황만",
-}
-_WRITERS = {"grammar": "오프라인 교사", "openai": "원격 교사", "person": "사람", "unknown": "쓴 이 모름"}
-# What the page of a demo shows; a report shows all.
-_SHORT = (
-    *("bleu4", "rougeL", "set_score", "distinct3", "card_coverage", "polarity", "addition", "illocution"),
-    *("register_accuracy", "register", "context_relevance"),
 )
 
 
@@ -99,7 +47,7 @@ def write_page(path: str | Path, items: Sequence[dict[str, Any]], title: str, sc
     """
     pictures = Pictures(Path(card) for item in items for card in item["cards"])
     articles = "".join(_article(item, pictures) for item in items)
-    body = f"{score_table(scores, _SHORT)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
+    body = f"{score_table(scores, Shown.BRIEF)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
     write_html(path, title, body, pictures.css())
 
 
@@ -113,63 +61,6 @@ def _article(item: dict[str, Any], pictures: Pictures) -> str:
         + (f"<details><summary>참고 문장</summary><ul>{asked}</ul></details>" if asked else "")
         + "</article>"
     )
-
-
-def metric_name(key: str) -> str:
-    """The Korean name of a metric; a similarity says whether it compares meaning or words, and by what."""
-    if key.startswith("semantic_similarity["):
-        backend = key.partition("[")[2].removesuffix("]")
-        return f"{'낱말 겹침' if backend == LEXICAL else '의미 유사도'} ({backend})"
-    return METRIC_NAMES[key]
-
-
-def metric_keys(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> list[str]:
-    """The keys of the scores that have a name, in the order of the names; similarities last."""
-    similar = [key for key in scores if key.startswith("semantic_similarity[")]
-    return [key for key in (*names, *similar) if isinstance(scores.get(key), int | float)]
-
-
-def score_table(scores: dict[str, Any], names: Iterable[str] = METRIC_NAMES) -> str:
-    """The named metrics, a column each: all rows, several cards, then baselines, inputs and ablations."""
-    keys = metric_keys(scores, names)
-    if not keys:
-        return ""
-    head = "".join(f"<th>{escape(metric_name(key))}</th>" for key in keys)
-    rows = {"모두": scores, "카드 2–4장": scores.get("multi") or {}}
-    rows |= _leave_one_out(scores.get("leave_one_out", {}))
-    for kind in ("baselines", "inputs", "ablations"):
-        rows |= {_ROW_NAMES.get(name, name): values for name, values in scores.get(kind, {}).items()}
-    body = ""
-    for name, values in rows.items():
-        if values:
-            cells = "".join(f"<td>{_cell(values, key)}</td>" for key in keys)
-            body += f"<tr><th>{escape(name)}</th>{cells}</tr>"
-    counted = f" ({scores['rows']:,}건)" if "rows" in scores else ""
-    return (
-        f'<h2>점수{counted}</h2><div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
-    )
-
-
-def _leave_one_out(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Lines that say how far the references agree with each other, and who wrote them."""
-    written = ", ".join(f"{_WRITERS.get(who, who)} {count:,}건" for who, count in found.get("written_by", {}).items())
-    rows = {}
-    for label, place, pair in (
-        (f"참고 문장끼리 ({written})", "그 자리에 넣은 후보 문장", found),
-        ("사람이 고친 참고 문장끼리", "그 자리에 넣은 후보 문장 (사람이 고친 행)", found.get("person")),
-    ):
-        if pair:
-            rows |= {label: pair["references"], place: pair["candidates"]}
-    return rows
-
-
-def _cell(values: dict[str, Any], key: str) -> str:
-    if key not in values:
-        return "–"
-    digits = 1 if key.startswith(("bleu4", "chrf")) else 3
-    low_high = values.get("intervals", {}).get(key)
-    span = f"<small>{low_high[0]:.{digits}f}–{low_high[1]:.{digits}f}</small>" if low_high else ""
-    return f"{values[key]:.{digits}f}{span}"
 
 
 def _who(item: dict[str, Any]) -> str:

@@ -16,17 +16,14 @@ import numpy as np
 
 from aac.korean import speech_level
 from aac.persona import LEVELS
-from train.pages.demo_page import metric_keys, metric_name, notes_of, score_table
+from train.pages.demo_page import notes_of
 from train.pages.page import Pictures, who, write_html
+from train.pages.score_table import score_table, shown_keys
 from train.scoring.aac_metrics import FRAGMENT
+from train.scoring.registry import find, title
 from train.scoring.row import Prediction
 from train.scoring.table import Table
 
-# What a row is judged by: each lies in 0–1, and a row's shortfall is the sum of what is missing to 1.
-JUDGED = (
-    *("card_coverage_all", "polarity", "addition", "illocution", "register_accuracy", "register", "voice"),
-    *("distinct3", "set_score"),
-)
 _BINS = 10
 _NONE = "없음"
 _STYLE = """
@@ -64,7 +61,8 @@ function apply(){
     row.hidden=(person&&row.dataset.person!==person)||(cards&&row.dataset.cards!==cards);
     count+=!row.hidden;
   }
-  const value=row=>{const found=SCORES[row.dataset.row][key];return found==null?2:found};
+  const sign=LOWER.includes(key)?-1:1;
+  const value=row=>{const found=SCORES[row.dataset.row][key];return found==null?1e9:sign*found};
   list.append(...[...all].sort((a,b)=>key?value(a)-value(b):0));
   shown.textContent=count;
 }
@@ -90,20 +88,29 @@ def write(
         notes: for each row, where sentences come from that are not the model's own first ones.
     """
     each = [table.row(place) for place in range(len(predictions))]
-    lacking = [sum(1 - row[key] for key in JUDGED if key in row) for row in each]
+    lacking = [sum(_lacks(key, value) for key, value in row.items()) for row in each]
     worst = sorted(range(len(predictions)), key=lambda i: (-lacking[i], table.ids[i]))
     files = {card: images / card for p in predictions for card in p.sample.cards}
     pictures = Pictures(files.values())
     rows = "".join(_article(predictions[i], each[i], i, files, pictures, notes[i]) for i in worst)
-    keys = metric_keys({key: value for row in each for key, value in row.items()})
+    keys = shown_keys({key: value for row in each for key, value in row.items()})
     numbers = [{key: round(row[key], 4) for key in keys if key in row} for row in each]
     body = (
         f"{score_table(scores)}<h2>점수의 분포</h2><div class='charts'>{_charts(each, keys)}</div>"
         f"<h2>말투: 참고 문장과 모델</h2>{_confusion(predictions)}"
         f"<h2>카드와 문장</h2>{_bar(predictions, keys)}<div id='rows'>{rows}</div>{pictures.credit()}"
     )
-    script = f"const SCORES={json.dumps(numbers, separators=(',', ':'))};{_SCRIPT}"
+    lower = [key for key in keys if find(key).better == "low"]
+    script = f"const LOWER={json.dumps(lower)},SCORES={json.dumps(numbers, separators=(',', ':'))};{_SCRIPT}"
     write_html(path, "평가 보고서", body, _STYLE + pictures.css(), script)
+
+
+def _lacks(key: str, value: float) -> float:
+    """By how much a row falls short of what is best, 0–1; 0 where rows are not judged by the metric."""
+    metric = find(key)
+    if not metric.judged:
+        return 0.0
+    return value / metric.scale if metric.better == "low" else 1 - value / metric.scale
 
 
 def _article(
@@ -121,9 +128,9 @@ def _article(
     said = "".join(f"<li>{escape(text) or '–'}</li>" for text in prediction.three)
     asked = "".join(f"<li>{escape(text)}</li>" for text in sample.output)
     chips = "".join(
-        f"<li{' class=low' if row[key] < 0.5 else ''}>{escape(metric_name(key))} {row[key]:.2f}</li>"
-        for key in JUDGED
-        if key in row and row[key] < 1 and key != "set_score"
+        f"<li{' class=low' if lacks > 0.5 else ''}>{escape(title(key))} {row[key]:.2f}</li>"
+        for key in row
+        if (lacks := _lacks(key, row[key])) > 1 - find(key).judged
     )
     told = "".join(f'<p class="note">※ {escape(note)}</p>' for note in notes_of({"notes": notes}))
     return (
@@ -141,7 +148,7 @@ def _bar(predictions: Sequence[Prediction], keys: Sequence[str]) -> str:
     cards = Counter(len(p.sample.cards) for p in predictions)
     persons = "".join(f'<option value="{n}">사용자 {n} ({count}건)</option>' for n, count in sorted(people.items()))
     counts = "".join(f'<option value="{n}">{n}장 ({count}건)</option>' for n, count in sorted(cards.items()))
-    orders = "".join(f'<option value="{key}">{escape(metric_name(key))}</option>' for key in keys)
+    orders = "".join(f'<option value="{key}">{escape(title(key))}</option>' for key in keys)
     return (
         f'<div class="bar"><label>사용자 <select id="person"><option value="">모두</option>{persons}</select></label>'
         f'<label>카드 <select id="cards"><option value="">모두</option>{counts}</select></label>'
@@ -151,21 +158,21 @@ def _bar(predictions: Sequence[Prediction], keys: Sequence[str]) -> str:
 
 
 def _charts(each: Sequence[dict[str, float]], keys: Sequence[str]) -> str:
-    """A histogram of each metric over the rows, from 0 to 1."""
+    """A histogram of each metric over the rows, from 0 to its scale."""
     charts = ""
     for key in keys:
-        values = [row[key] for row in each if key in row]
-        heights, _ = np.histogram(np.clip(values, 0, 1), bins=_BINS, range=(0, 1))
+        values, scale = [row[key] for row in each if key in row], find(key).scale
+        heights, _ = np.histogram(np.clip(values, 0, scale), bins=_BINS, range=(0, scale))
         top = max(int(heights.max()), 1)
         bars = "".join(
             f'<rect x="{n * 10 + 0.5}" y="{40 - 40 * count / top:.1f}" width="9" height="{40 * count / top:.1f}">'
-            f"<title>{n / _BINS:.1f}–{(n + 1) / _BINS:.1f}: {count}건</title></rect>"
+            f"<title>{scale * n / _BINS:.1f}–{scale * (n + 1) / _BINS:.1f}: {count}건</title></rect>"
             for n, count in enumerate(heights.tolist())
         )
         charts += (
-            f"<div><b>{escape(metric_name(key))}</b>"
+            f"<div><b>{escape(title(key))}</b>"
             f'<svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img">{bars}</svg>'
-            f"<p><span>0</span><span>평균 {np.mean(values):.2f}</span><span>1</span></p></div>"
+            f"<p><span>0</span><span>평균 {np.mean(values):.2f}</span><span>{scale}</span></p></div>"
         )
     return charts
 

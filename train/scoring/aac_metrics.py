@@ -28,6 +28,7 @@ from aac.records import Sample
 from aac.register import levels
 
 FRAGMENT = "조각"
+LEAST_CONTEXTS, MANY_CONTEXTS = 6, 21  # that tell context_relevance at all, and without a wider interval
 QUESTION_CARDS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
 
 # Polite to a teacher from a child too (aac_practice.md: 합쇼체 in fixed formulas only).
@@ -42,14 +43,18 @@ _COMPLETING = frozenset({
 })  # fmt: skip
 
 
-def coverage(text: str, keywords: Sequence[str]) -> float:
+def coverage(text: str, sample: Sample) -> float:
     """Share of the cards that a candidate says; register synonyms count."""
-    return sum(covers(text, word) for word in keywords) / len(keywords) if text else 0.0
+    return _said(text, sample.keywords)
 
 
-def polarity(text: str, keywords: Sequence[str]) -> float:
+def _said(text: str, words: Sequence[str]) -> float:
+    return sum(covers(text, word) for word in words) / len(words) if text else 0.0
+
+
+def polarity(text: str, sample: Sample) -> float:
     """1 if the candidate denies what the cards deny and nothing else."""
-    return float(bool(text) and polarity_kept(text, keywords))
+    return float(bool(text) and polarity_kept(text, sample.keywords))
 
 
 def addition(text: str, sample: Sample) -> float:
@@ -65,12 +70,12 @@ def _invented(text: str, sample: Sample) -> set[str]:
     return {word for word in found if not _given(word, tuple(sample.keywords))}
 
 
-def illocution(three: Sequence[str], keywords: Sequence[str]) -> float:
+def illocution(three: Sequence[str], sample: Sample) -> float:
     """With a question card at least two of three candidates ask, without at most one does; else linearly less."""
     if not any(three):
         return 0.0
     asked = sum(map(is_question, three))
-    return min(1.0, asked / 2) if QUESTION_CARDS & set(keywords) else min(1.0, (3 - asked) / 2)
+    return min(1.0, asked / 2) if QUESTION_CARDS & set(sample.keywords) else min(1.0, (3 - asked) / 2)
 
 
 def register_accuracy(three: Sequence[str], references: Sequence[str]) -> float:
@@ -108,6 +113,15 @@ def level_recalls(three: Sequence[str], references: Sequence[str]) -> list[int]:
     return [wanted[level] for level in LEVELS] + [min(own[level], wanted[level]) for level in LEVELS]
 
 
+def macro_recall(counts: np.ndarray) -> np.ndarray:
+    """Of summed `level_recalls` [..., 6]: mean recall over the levels that occur [...]; a constant level earns
+    1 / levels."""
+    wanted, met = np.split(counts, 2, axis=-1)
+    occurring = wanted > 0
+    with np.errstate(invalid="ignore"):
+        return (met / np.maximum(wanted, 1) * occurring).sum(axis=-1) / occurring.sum(axis=-1)
+
+
 def voice(text: str, sample: Sample, person: str = "first") -> float:
     """1 if the person speaks for themselves, not somebody about them or about cards (`person="third"` inverts it)."""
     return float(bool(text) and seen_from_outside(text, sample.keywords) == (person == "third"))
@@ -119,7 +133,7 @@ def interest(three: Sequence[str], sample: Sample) -> float:
     liked = {lemma for topic in topics for lemma in card_lemmas(topic)}
     chosen = [word for word in sample.keywords if card_lemmas(word) & liked]
     if chosen:
-        return float(np.mean([coverage(text, chosen) for text in three]))
+        return float(np.mean([_said(text, chosen) for text in three]))
     given = _words(_context_text(sample)) | {lemma for word in sample.keywords for lemma in card_lemmas(word)}
     strange = liked - given - _COMPLETING
     return 0.0 if any(strange & _words(text) for text in three) else float("nan")
@@ -163,14 +177,19 @@ class Habits:
 
 
 def context_relevance(samples: Sequence[Sample], threes: Sequence[Sequence[str]]) -> np.ndarray | None:
-    """How surely a row's own context is told from all others by what the candidates say, AUC [rows]; chance is 0.5.
+    """How surely a row's own context is told from all others by what the candidates say, as AUC; chance is 0.5.
 
     Likeness is the TF-IDF cosine of content lemmas. A row most of whose content words stand in the context alone
-    (not in the cards) copies, and earns 0, as does an empty one. None with fewer than 21 distinct contexts.
+    (not in the cards) copies, and earns 0, as does an empty one.
+
+    Returns:
+        [rows, 3]: a row's AUC, 1, and its share of its context (1 / rows that have it), so that sums tell how many
+        different contexts there are. None with fewer than LEAST_CONTEXTS.
     """
     texts = [_context_text(sample) for sample in samples]
-    distinct = sorted(set(texts))
-    if len(distinct) < 21:
+    often = Counter(texts)
+    distinct = sorted(often)
+    if len(distinct) < LEAST_CONTEXTS:
         return None
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -186,7 +205,19 @@ def context_relevance(samples: Sequence[Sample], threes: Sequence[Sequence[str]]
         own = likeness[place[texts[row]]]
         others = len(distinct) - 1
         scores[row] = ((likeness < own).sum() + ((likeness == own).sum() - 1) / 2) / others
-    return scores
+    return np.stack([scores, np.ones(len(scores)), [1 / often[text] for text in texts]], axis=1)
+
+
+def of_few_contexts(sums: np.ndarray) -> tuple[float, float] | None:
+    """Wilson's 95 % interval of summed `context_relevance`, for a share seen in so many contexts; None from
+    MANY_CONTEXTS on. Persons drawn again never meet other contexts, so a few that happen to be easy look certain."""
+    number = sums[2] if len(sums) > 2 else MANY_CONTEXTS  # earlier files did not count them, and had as many
+    if round(number) >= MANY_CONTEXTS:
+        return None
+    share, squared = sums[0] / sums[1], 1.96**2
+    middle = (share + squared / (2 * number)) / (1 + squared / number)
+    half = np.sqrt(squared * (share * (1 - share) / number + squared / (4 * number**2))) / (1 + squared / number)
+    return float(middle - half), float(middle + half)
 
 
 def _copies(sample: Sample, three: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aac.io import UserError, read_json
+from train.scoring.registry import find
 from train.scoring.table import Table
 
 log = logging.getLogger("aac")
@@ -51,9 +52,10 @@ def show_differences(differences: dict[str, dict[str, float | None]]) -> None:
     """A line a metric: A, B, their difference and its interval."""
     print(f"{'':34}{'A':>9}{'B':>9}{'A - B':>9}")
     for key, gap in differences.items():
+        name = key if find(key).better == "high" else f"{key} (lower is better)"
         low, high = gap["low"], gap["high"]
         span = "" if low is None or high is None else f"   [{low:+.3f}, {high:+.3f}]{' *' * (low > 0 or high < 0)}"
-        print(f"{key:34}{gap['first']:>9.3f}{gap['second']:>9.3f}{gap['gap']:>+9.3f}{span}")
+        print(f"{name:34}{gap['first']:>9.3f}{gap['second']:>9.3f}{gap['gap']:>+9.3f}{span}")
 
 
 def _table(path: Path) -> Table:

@@ -20,14 +20,12 @@ from aac.io import read_json
 from aac.records import Sample
 from dataset.prepare.corrections import read_corrections
 from train.scoring import text_metrics
+from train.scoring.registry import METRICS, Material, find
 from train.scoring.row import Prediction
 from train.scoring.similarity import Similarity
-from train.scoring.table import Table, beside, column
+from train.scoring.table import Table, beside
 
 PERSON, UNKNOWN = "person", "unknown"
-_KINDS = ("rouge1", "rouge2", "rougeL")
-# What compares candidates with all references of the row: of the references themselves it would tell nothing.
-_AGAINST_ALL = (*text_metrics.BLEUS, "chrf", "set_score", "rougeL_best_of_3", "register_accuracy", "register_macro")
 
 
 def writers(samples: Sequence[Sample], data: Path, corrections: Path) -> list[str]:
@@ -67,7 +65,7 @@ def agreement(
     mine = [text_metrics.in_place(p.three, p.sample.output) for p in predictions]
     theirs = [list(p.sample.output) for p in predictions]
     tables = [
-        Table(table.ids, table.people, _alone(table) | _left_out(said, theirs, similarity))
+        Table(table.ids, table.people, _alone(table) | _left_out(predictions, said, similarity))
         for table, said in ((own, mine), (references, theirs))
     ]
     counted = Counter(written_by)
@@ -84,33 +82,28 @@ def signature(references: int) -> str:
 
 
 def _alone(table: Table) -> dict[str, np.ndarray]:
-    compared = (*_AGAINST_ALL, *_KINDS, *(f"{kind}_recall" for kind in _KINDS), "style_accuracy")
-    return {
-        key: counts
-        for key, counts in table.counts.items()
-        if key not in compared and not key.startswith("semantic_similarity[")
-    }
+    """What compares candidates with all references of their row would tell nothing of the references themselves."""
+    return {key: counts for key, counts in table.counts.items() if find(key).against == "nothing"}
 
 
 def _left_out(
-    threes: Sequence[Sequence[str]], references: Sequence[Sequence[str]], similarity: Similarity | None
+    predictions: Sequence[Prediction], threes: Sequence[Sequence[str]], similarity: Similarity | None
 ) -> dict[str, np.ndarray]:
     """Counts of the text in each reference's place against the row's other references, summed over the places."""
-    size = [len(several) for several in references]
-    texts = [text for three in threes for text in three]
-    others = [
-        [r for k, r in enumerate(several) if k != place] for several in references for place in range(len(several))
+    places = [
+        Prediction(
+            p.sample.model_copy(update={"output": [r for k, r in enumerate(p.sample.output) if k != place]}), [text]
+        )
+        for p, three in zip(predictions, threes, strict=True)
+        for place, text in enumerate(three)
     ]
-    rouge = [text_metrics.rouge(text, several) for text, several in zip(texts, others, strict=True)]
-    counts = {
-        "bleu4": text_metrics.bleu_counts(texts, others),
-        "chrf": text_metrics.chrf_counts(texts, others),
-        **{kind: column([scores[kind] for scores in rouge]) for kind in _KINDS},
-    }
-    if similarity:
-        counts[f"semantic_similarity[{similarity.name}]"] = column(similarity.scores(texts, others))
-    first = np.cumsum([0, *size[:-1]])
-    return {key: np.add.reduceat(values, first, axis=0) for key, values in counts.items()}
+    firsts = np.cumsum([0, *(len(three) for three in threes[:-1])])
+    material = Material(places, similarity=similarity)
+    found = {}
+    for metric in METRICS.values():
+        if metric.against == "each" and (counts := material.counts(metric)) is not None:
+            found[material.key(metric)] = np.add.reduceat(counts, firsts, axis=0)
+    return found
 
 
 def _lines(candidates: Table, references: Table) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from aac.gate import comparable
 from aac.io import UserError
 from aac.records import Sample
 from train.scoring.comparison import show_differences
+from train.scoring.registry import METRICS, column
 from train.scoring.row import person_key, row_key
-from train.scoring.table import Table, column
+from train.scoring.table import Table
 
-MEANINGS = {"same": "같은 뜻", "reversed": "반대되는 뜻", "added": "없는 내용을 덧붙임", "other": "다른 뜻"}
-TICKS = {"wrong_register": "말투가 맞지 않음", "would_offer": "이 사람에게 보여 주겠음"}
+MEANINGS = {key: METRICS[key].name for key in ("same", "reversed", "added", "other")}
+TICKS = {key: METRICS[key].name for key in ("wrong_register", "would_offer")}
 COLUMNS = ("row", "number", "cards", "person", "situation", "sentence", "meaning", *TICKS)
 _YES, _NO = ("1", "x", "y", "yes", "예", "o"), ("", "0", "n", "no", "아니요")
 Judgement = dict[str, Any]  # `meaning`, and a bool for each of TICKS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from aac.gate import comparable
 from aac.records import INTERPRETATIONS, Sample, nfc
@@ -16,7 +17,7 @@ class Prediction:
     sample: Sample
     candidates: list[str]
 
-    @property
+    @cached_property
     def three(self) -> list[str]:
         """Exactly three texts; an empty one, or one without a letter, is an empty string."""
         texts = [nfc(text) if comparable(text).strip("?") else "" for text in self.candidates[:INTERPRETATIONS]]

@@ -1,13 +1,13 @@
-"""Counts of every metric, a row each: scores, 95 % intervals, paired differences and the report all add them up.
+"""Counts of metrics, a row each: scores, 95 % intervals, paired differences and the report all add them up.
 
 Intervals are percentile bootstraps over personas: rows of one person are alike, so persons are drawn, not rows. For a
-difference the same persons are drawn for both sides.
+difference the same persons are drawn for both sides. What a metric is, `registry.py` declares.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,30 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aac.io import UserError, read_lines, write_atomic
-from train.scoring import text_metrics
+from train.scoring.registry import find, mean
 
 RESAMPLES = 1000
-
-
-def _quotient(counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return counts[..., 0] / counts[..., 1]
-
-
-def _macro_recall(counts: np.ndarray) -> np.ndarray:
-    """Mean recall over the levels that occur: a constant level earns 1 / levels."""
-    wanted, met = np.split(counts, 2, axis=-1)
-    occurring = wanted > 0
-    with np.errstate(invalid="ignore"):
-        return (met / np.maximum(wanted, 1) * occurring).sum(axis=-1) / occurring.sum(axis=-1)
-
-
-# What summed counts [..., m] of a metric say; every other metric is a mean of rows, kept as (sum, rows that count).
-_VALUES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    **dict.fromkeys(text_metrics.BLEUS, text_metrics.bleu),
-    "chrf": text_metrics.chrf,
-    "register_macro": _macro_recall,
-}
 
 
 class Difference(NamedTuple):
@@ -50,6 +29,13 @@ class Difference(NamedTuple):
     low: float
     high: float
 
+    def widened(self, first: tuple[float, float], second: tuple[float, float]) -> Difference:
+        """With an interval that holds what the two sides' own bounds allow (Newcombe 1998)."""
+        below = float(np.hypot(self.first - first[0], second[1] - self.second))
+        above = float(np.hypot(first[1] - self.first, self.second - second[0]))
+        low, high = np.fmin(self.low, self.gap - below), np.fmax(self.high, self.gap + above)
+        return self._replace(low=float(low), high=float(high))
+
     def public(self) -> dict[str, float | None]:
         """For JSON, which knows no NaN."""
         return {name: None if np.isnan(value) else value for name, value in self._asdict().items()}
@@ -57,16 +43,28 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """`counts[key]`: [rows, m], in the order of `ids` (see `row_key`), whose speakers are `people`."""
+    """`counts[key]`: [rows, m], in the order of `ids` (see `row_key`), whose speakers are `people`.
+
+    Raises:
+        LookupError: a key is no declared metric.
+    """
 
     ids: list[str]
     people: list[str]
     counts: dict[str, np.ndarray]
 
+    def __post_init__(self) -> None:
+        for key in self.counts:
+            find(key)
+
+    def joined(self, more: Mapping[str, np.ndarray]) -> Table:
+        """With further counts of the same rows."""
+        return Table(self.ids, self.people, {**self.counts, **more})
+
     def values(self, rows: np.ndarray | None = None) -> dict[str, float]:
         """Each metric over the rows chosen (bool [rows]; None: all); those whose question never arises are absent."""
         chosen = np.ones(len(self.ids), dtype=bool) if rows is None else rows
-        found = {key: float(_value(key, counts[chosen].sum(axis=0))) for key, counts in self.counts.items()}
+        found = {key: float(find(key).value(counts[chosen].sum(axis=0))) for key, counts in self.counts.items()}
         return {key: value for key, value in found.items() if not np.isnan(value)}
 
     def row(self, place: int) -> dict[str, float]:
@@ -74,15 +72,20 @@ class Table:
         return {
             key: float(counts[place, 0] / counts[place, 1])
             for key, counts in self.counts.items()
-            if key not in _VALUES and counts[place, 1]
+            if find(key).value is mean and counts[place, 1]
         }
 
     def intervals(self, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, list[float]]:
-        """[low, high] of each metric; empty where all rows are one person's."""
+        """[low, high] of each metric. Where all rows are one person's there are none, but for those that need no
+        resamples; without resamples there are none at all."""
         spans = {}
         for key, drawn in self._drawn(list(self.counts), resamples, seed).items():
             if not np.isnan(drawn).all():
                 spans[key] = _span(drawn)
+        for key, counts in self.counts.items() if resamples else ():
+            if bounds := find(key).least(counts.sum(axis=0)):
+                edges = [*spans.get(key, bounds), *bounds]
+                spans[key] = [min(edges), max(edges)]
         return spans
 
     def minus(self, other: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
@@ -101,6 +104,9 @@ class Table:
             gaps = first[key] - second[key] if first else np.array([np.nan])
             low, high = _span(gaps) if not np.isnan(gaps).all() else (float("nan"), float("nan"))
             found[key] = Difference(own[key], its[key], own[key] - its[key], low, high)
+            bounds = [find(key).least(table.counts[key].sum(axis=0)) for table in (self, other)]
+            if bounds[0] and bounds[1]:
+                found[key] = found[key].widened(bounds[0], bounds[1])
         return found
 
     def _drawn(self, keys: list[str], resamples: int, seed: int) -> dict[str, np.ndarray]:
@@ -116,7 +122,7 @@ class Table:
         for key in keys:
             sums = np.zeros((len(names), self.counts[key].shape[1]))
             np.add.at(sums, groups, self.counts[key])
-            found[key] = _value(key, drawn @ sums)
+            found[key] = find(key).value(drawn @ sums)
         return found
 
     def only(self, ids: set[str]) -> Table:
@@ -147,7 +153,7 @@ class Table:
             keys = list(rows[0]["counts"])
             counts = {key: np.array([row["counts"][key] for row in rows], dtype=float) for key in keys}
             return cls([row["row"] for row in rows], [row["person"] for row in rows], counts)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             raise UserError(f"{path}: not the row counts that evaluate.py writes; run the evaluation again") from None
 
 
@@ -158,10 +164,6 @@ def beside(whole: Table, table: Table) -> dict[str, Any]:
     return table.values() | {"gaps": {key: gap.gap for key, gap in gaps.items()}, "gap_intervals": spans}
 
 
-def _value(key: str, counts: np.ndarray) -> np.ndarray:
-    return _VALUES.get(key, _quotient)(counts)
-
-
 def _span(values: np.ndarray) -> list[float]:
     return [float(edge) for edge in np.nanpercentile(values, [2.5, 97.5])]
 
@@ -169,10 +171,3 @@ def _span(values: np.ndarray) -> list[float]:
 def _plain(value: Any) -> int | float:
     number = round(float(value), 6)
     return int(number) if number.is_integer() else number
-
-
-def column(values: list[float] | np.ndarray) -> np.ndarray:
-    """A mean's values [rows], NaN where the question does not arise, as counts [rows, 2]."""
-    numbers = np.asarray(values, dtype=float)
-    known = ~np.isnan(numbers)
-    return np.stack([np.where(known, numbers, 0.0), known.astype(float)], axis=1)

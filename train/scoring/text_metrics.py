@@ -92,23 +92,23 @@ def chrf(counts: np.ndarray) -> np.ndarray:
     return 100.0 * (1 + weight) * precision * recall / np.where(below > 0, below, 1.0)
 
 
-def rouge(candidate: str, references: Sequence[str]) -> dict[str, float]:
-    """ROUGE-1/2/L of one candidate: F1, and the recall, of the reference with the highest F1."""
+@lru_cache(maxsize=100_000)
+def rouge(candidate: str, references: tuple[str, ...]) -> dict[str, Any]:
+    """`rouge1`, `rouge2`, `rougeL` of one candidate (`fmeasure`, `recall`), each of the reference with the best F1."""
     each = [_rouge(reference, candidate) for reference in references]
-    best = {kind: max((scores[kind] for scores in each), key=lambda score: score.fmeasure) for kind in each[0]}
-    scores = {kind: score.fmeasure for kind, score in best.items()}
-    return scores | {f"{kind}_recall": score.recall for kind, score in best.items()}
+    return {kind: max((scores[kind] for scores in each), key=lambda score: score.fmeasure) for kind in each[0]}
 
 
-def set_scores(candidates: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """ROUGE-L F1 of the whole set.
-
-    `set_score` pairs candidates and references one to one as well as possible (three copies of one reference earn one
-    third); `rougeL_best_of_3` is the best pair alone: what a user could pick.
-    """
+def set_score(candidates: Sequence[str], references: Sequence[str]) -> float:
+    """ROUGE-L F1 of the whole set, candidates and references paired one to one as well as possible: three copies of one
+    reference earn one third."""
     table = _similar(candidates, references)
-    paired = table[_pairs(table)].sum() / len(references)
-    return {"set_score": float(paired), "rougeL_best_of_3": float(table.max())}
+    return float(table[_pairs(table)].sum() / len(references))
+
+
+def best_of_three(candidates: Sequence[str], references: Sequence[str]) -> float:
+    """ROUGE-L F1 of the best pair alone: what a user could pick."""
+    return float(_similar(candidates, references).max())
 
 
 def in_place(candidates: Sequence[str], references: Sequence[str]) -> list[str]:
@@ -130,14 +130,15 @@ def _pairs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def diversity(candidates: Sequence[str]) -> dict[str, float]:
-    """`distinct3`: whether all candidates differ by letters or question mark (and none is empty); `self_bleu`: the mean
-    sentence BLEU of each against the others, 0–100, lower is more diverse."""
+def distinct(candidates: Sequence[str]) -> float:
+    """1 if all candidates differ by letters or question mark, and none is empty."""
     kinds = {comparable(text) for text in candidates}
-    return {
-        "distinct3": float(len(kinds) == len(candidates) and "" not in kinds),
-        "self_bleu": _self_bleu(tuple(candidates)),
-    }
+    return float(len(kinds) == len(candidates) and "" not in kinds)
+
+
+def self_bleu(candidates: Sequence[str]) -> float:
+    """The mean sentence BLEU of each candidate against the others, 0–100; lower is more diverse."""
+    return _self_bleu(tuple(candidates))
 
 
 @lru_cache(maxsize=100_000)
@@ -153,13 +154,9 @@ def signatures(references: int) -> dict[str, str]:
     kiwi = f"kiwi{version('kiwipiepy')}-model{version('kiwipiepy_model')}-cong-form-nopunct+q"
     sacrebleu = version("sacrebleu")
     told = {
-        key: f"BLEU4|lvl:corpus|cand:top1|nrefs:{references}|case:mixed|norm:nfc-ws|tok:{tok}|eff:no|smooth:exp"
-        f"|sacrebleu:{sacrebleu}{legacy}"
-        for key, tok, legacy in (
-            ("bleu4", kiwi, ""),
-            ("bleu4_syllable", "char", ""),
-            ("bleu4_whitespace", "none", "|legacy: punishes a missing space"),
-        )
+        key: f"BLEU4|lvl:corpus|cand:top1|nrefs:{references}|case:mixed|norm:nfc-ws|tok:{tok or kiwi}|eff:no|smooth:exp"
+        f"|sacrebleu:{sacrebleu}{remark}"
+        for key, (_, tok, remark) in BLEUS.items()
     }
     return told | {
         "rouge": f"ROUGE{{1,2,L}}|F1|refs:max|agg:mean|tok:{kiwi}|rouge-score:{version('rouge-score')}",
@@ -192,13 +189,14 @@ def _syllables(text: str) -> str:
     return " ".join(_plain(text).replace(" ", ""))
 
 
-# The BLEUs, and how each cuts a text: into morphemes; syllables (sacrebleu's `char`); what stands between white space.
-BLEUS: dict[str, Callable[[str], str]] = {
-    "bleu4": _spaced,
-    "bleu4_syllable": _syllables,
-    "bleu4_whitespace": _plain,
+# The BLEUs: how each cuts a text (into morphemes; syllables; what stands between white space), the name of that in
+# sacrebleu's signature, and a remark.
+BLEUS: dict[str, tuple[Callable[[str], str], str, str]] = {
+    "bleu4": (_spaced, "", ""),
+    "bleu4_syllable": (_syllables, "char", ""),
+    "bleu4_whitespace": (_plain, "none", "|legacy: punishes a missing space"),
 }
 
 
 def _prepared(key: str, text: str) -> str:
-    return BLEUS.get(key, _plain)(text)
+    return BLEUS[key][0](text) if key in BLEUS else _plain(text)
