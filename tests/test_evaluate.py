@@ -18,7 +18,8 @@ from aac.records import Sample, load_samples
 from tests.conftest import fresh_model
 from train.evaluate import main
 from train.models import parts
-from train.scoring import ablations
+from train.pages import demo_page
+from train.scoring import ablations, registry
 from train.scoring.baselines import nearest
 from train.scoring.predictions import read_predictions, write_predictions
 
@@ -217,6 +218,48 @@ def test_perfect_predictions_score_perfectly(workspace: Path) -> None:
     assert scores["rougeL"] == scores["set_score"] == scores["semantic_similarity[lemma-tfidf]"] == 1
     assert scores["chrf"] == pytest.approx(100)
     assert "style_accuracy" not in scores and "ablations" not in scores
+
+
+def test_a_metric_is_declared_once_and_seen_everywhere(workspace: Path, monkeypatch, capsys) -> None:
+    """Declared in one place it stands in the table, the pages, the comparison and the intervals; in none before."""
+
+    def scored(output: str) -> tuple[dict, str, str]:
+        assert run(workspace, "--predictions", told, *LEXICAL, output=output) == 0
+        page = (workspace / output / "report.html").read_text(encoding="utf-8")
+        return read_json(workspace / output / "metrics.json"), page, capsys.readouterr().out
+
+    told = predict(workspace, "a.jsonl", lambda texts, sample: [texts[0], texts[0], texts[2]])
+    scores, page, shown = scored("before")
+    assert "echo" not in scores and "메아리" not in page and "echo" not in shown
+
+    def echo(three, references) -> float:
+        return float(three[0] == references[0]) - float(three[1] == references[1])
+
+    declared = registry.Metric(
+        "echo", "메아리", registry.with_references(echo), against="references", shown=registry.HEADLINE, judged=0.5
+    )
+    monkeypatch.setitem(registry.METRICS, "echo", declared)
+    scores, page, shown = scored("after")
+    assert scores["echo"] == 1 and scores["multi"]["echo"] == 1 and scores["intervals"]["echo"] == [1, 1]
+    assert scores["baselines"]["keywords"]["echo"] == 0 == 1 - scores["baselines"]["keywords"]["gaps"]["echo"]
+    assert all("echo" not in scores["leave_one_out"][side] for side in ("references", "candidates"))
+    for place in ("<th>메아리</th>", '<option value="echo">메아리</option>', "<b>메아리</b>"):
+        assert place in page
+    assert "echo" in shown.splitlines()[0].split()
+    demo_page.write_page(workspace / "demo.html", [], "해석", scores)
+    assert "<th>메아리</th>" in (workspace / "demo.html").read_text(encoding="utf-8")
+    paths = [str(workspace / "after/metrics.json")] * 2
+    assert main(["--compare", *paths]) == 0
+    assert re.search(r"^echo +1\.000 +1\.000", capsys.readouterr().out, re.MULTILINE)
+    # Negative control: where it is not declared, its counts are no mean but a mistake.
+    monkeypatch.delitem(registry.METRICS, "echo")
+    assert main(["--compare", *paths]) == 2
+    assert "run the evaluation again" in capsys.readouterr().err
+
+
+def test_a_metric_with_a_place_on_pages_needs_a_korean_name() -> None:
+    with pytest.raises(ValueError, match="Korean name"):
+        registry.Metric("echo")
 
 
 # ---------------------------------------------------------------------- mistakes

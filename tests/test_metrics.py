@@ -11,7 +11,7 @@ from aac.io import UserError
 from aac.korean import tokens
 from aac.records import Context, Persona, Sample
 from train.scoring import text_metrics
-from train.scoring.aac_metrics import context_relevance
+from train.scoring.table import Table
 from train.utils.metrics import Habits, Prediction, measure, summary
 
 FOODS = ["물", "우유", "밥", "빵", "사과", "과자", "포도", "국"]
@@ -112,7 +112,7 @@ def test_three_bleus_of_one_pair(said, reference, morphemes, syllables, words):
     got = [s.sentence_score(cut(said), [cut(reference)]).score for s, cut in zip(scorers, cuts, strict=True)]
     assert [round(value) for value in got] == [morphemes, syllables, words]
     assert tuple(text_metrics.BLEUS) == ("bleu4", "bleu4_syllable", "bleu4_whitespace")
-    for cut, own in zip(cuts, text_metrics.BLEUS.values(), strict=True):
+    for cut, (own, *_) in zip(cuts, text_metrics.BLEUS.values(), strict=True):
         assert own(said) == cut(said)
 
 
@@ -228,9 +228,33 @@ def test_pasted_context_is_not_relevance(good):
     assert pasted["complexity"] < 0.7
 
 
-def test_context_relevance_needs_enough_contexts():
-    assert context_relevance(SAMPLES[:10], [s.output for s in SAMPLES[:10]]) is None
-    assert "context_relevance" not in judged(samples=SAMPLES[:10])
+def test_context_relevance_needs_six_contexts():
+    assert "context_relevance" not in judged(samples=SAMPLES[:5])
+    assert "context_relevance" not in judged(samples=SAMPLES[:5] * 4)  # rows are no contexts
+    assert judged(samples=SAMPLES[:6])["context_relevance"] > 0.5
+
+
+def test_few_contexts_make_no_certainty():
+    """All six contexts told: as persons drawn again would have it 1 for certain, as six contexts can say it not."""
+    few = [Prediction(s, s.output) for s in SAMPLES[:6]]  # each says its food, which stands in its context alone
+    result = score(few)
+    low, high = result["intervals"]["context_relevance"]
+    assert result["context_relevance"] == high == 1 and low < 0.62
+    # Wilson of six in six.
+    assert [low, high] == pytest.approx(proportion(result["context_relevance"], 6), abs=1e-3)
+    alone = [Prediction(remade(p.sample, persona_id=1), p.candidates) for p in few]
+    assert score(alone)["intervals"].keys() == {"context_relevance"}
+    # Negative control: where there are many contexts, resamples of the persons say it alone.
+    many = [Prediction(s, s.output) for s in SAMPLES]
+    table = measure(many)
+    bare = Table(table.ids, table.people, {"context_relevance": table.counts["context_relevance"][:, :2]})
+    assert table.intervals()["context_relevance"] == bare.intervals()["context_relevance"]
+
+
+def proportion(share, number, z=1.96):
+    """The two shares that lie z of their own standard errors from the one that was seen."""
+    inside = [p for p in np.linspace(0, 1, 100_001) if abs(share - p) <= z * np.sqrt(p * (1 - p) / number)]
+    return [inside[0], inside[-1]]
 
 
 @pytest.mark.parametrize("candidates", [[], ["", " ", "..."], ["?", "!", ""]])
@@ -316,7 +340,7 @@ def test_intervals_draw_people_not_rows():
     assert [low, high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=1 / 6 + 1e-9)
     assert high - low >= 0.4
     alone = [row for row in rows if row.sample.persona_id == 0]
-    assert "intervals" not in score(alone)
+    assert score(alone)["intervals"].keys() == {"context_relevance"}  # which counts contexts
 
 
 def test_nothing_to_score_is_a_message():

@@ -11,6 +11,8 @@ from PIL import Image, ImageChops, ImageDraw
 from aac.io import UserError
 from train.pages import demo_page
 from train.pages import page as page_module
+from train.pages.score_table import ROW_NAMES, score_table
+from train.scoring import ablations
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -116,10 +118,15 @@ def test_table_of_scores(page):
 def test_who_wrote_the_references_stands_in_the_table():
     lines = {"references": {"bleu4": 50.4}, "candidates": {"bleu4": 48.6}}
     found = {"written_by": {"grammar": 588, "person": 12}, **lines, "person": lines}
-    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td>", demo_page.score_table({**SCORES, "leave_one_out": found}))
+    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td>", score_table({**SCORES, "leave_one_out": found}))
     assert ("참고 문장끼리 (오프라인 교사 588건, 사람 12건)", "50.4") in rows
     assert ("사람이 고친 참고 문장끼리", "50.4") in rows
     assert ("그 자리에 넣은 후보 문장 (사람이 고친 행)", "48.6") in rows
+
+
+def test_every_row_of_the_table_has_a_korean_name():
+    told = {"keywords", "grammar_cards_only", "nearest_neighbour", "teacher", "model_without_persona_and_context"}
+    assert {*ablations.NAMES, *ablations.INPUTS, "pictures_only", *told} == set(ROW_NAMES)
 
 
 def test_page_without_scores_or_pictures(items, tmp_path):

@@ -13,6 +13,29 @@ def table(values: list[float], people: list[str] | None = None, **more: np.ndarr
     return Table([str(n) for n in range(len(values))], people, {"voice": column(values), **more})
 
 
+def test_a_number_that_nobody_declared_is_an_error() -> None:
+    for make in (lambda: table([1.0], politeness=column([1.0])), lambda: table([1.0]).joined({"bleu5": column([1.0])})):
+        with pytest.raises(LookupError, match=r"declare it in train/scoring/registry\.py"):
+            make()
+    assert table([1.0]).joined({"interest": column([0.5])}).values() == {"voice": 1.0, "interest": 0.5}
+
+
+def test_a_gap_over_few_contexts_is_wide() -> None:
+    """Six contexts, told always and never: Newcombe's interval of 6/6 less 0/6, though every person says 1."""
+    share = np.full(6, 1 / 1.0)
+    told, never = (
+        table([1.0] * 6, context_relevance=np.stack([np.full(6, value), np.ones(6), share], axis=1))
+        for value in (1.0, 0.0)
+    )
+    gap = told.minus(never)["context_relevance"]
+    low = 6 / (6 + 1.96**2)  # Wilson's lower bound of six in six
+    assert gap.gap == 1 and gap.low == pytest.approx(1 - np.hypot(1 - low, 1 - low)) and gap.high == 1
+    assert told.minus(never)["voice"][2:] == (0, 0, 0)
+    # An earlier file counted no contexts, and had many.
+    bare = [Table(t.ids, t.people, {"context_relevance": t.counts["context_relevance"][:, :2]}) for t in (told, never)]
+    assert bare[0].minus(bare[1])["context_relevance"][2:] == (1, 1, 1)
+
+
 def test_values_by_hand() -> None:
     recalls = np.array([[2, 1, 0, 1, 1, 0], [0, 3, 0, 0, 0, 0]])  # wanted then met, of three levels
     got = table([1.0, float("nan")], register_macro=recalls, interest=column([float("nan")] * 2)).values()

@@ -30,16 +30,12 @@ from aac.records import SPLITS, load_samples  # noqa: E402
 from train.config.train_config import at_root, load_config  # noqa: E402
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from train.interpreter.candidates import Candidate
     from train.interpreter.requests import Request
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.scoring.table import Table
 
 log = logging.getLogger("aac")
 HABIT_ROWS = 4000  # that lengths, vocabulary and idf are learned from: more change the third digit, and cost seconds
-HEADLINE = ("bleu4", "rougeL", "set_score", "card_coverage", "polarity", "register_accuracy", "register", "distinct3")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -157,7 +153,7 @@ class Scorer:
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
-    from train.pages import report_page
+    from train.pages import report_page, terminal
     from train.scoring import ablations, comparison, leave_one_out
     from train.scoring.baselines import baselines
     from train.scoring.predictions import read_predictions, write_predictions
@@ -189,7 +185,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     if "intervals" not in result:
         log.warning("no intervals: all rows are one person's, and intervals draw persons")
     if "context_relevance" not in result:
-        log.warning("no context_relevance: it tells a row's context from 20 others, and these rows have fewer")
+        log.warning("no context_relevance: it tells a row's context from others, and these rows have fewer than 6")
     entries = {name: beside(table, scorer.table(told)) for name, told in others.items()}
     result["baselines"] = entries | result.get("baselines", {})
     references = scorer.table([sample.output for sample in rows.samples])
@@ -200,7 +196,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     write_json(rows.output / "metrics.json", result)
     write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
     report_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
-    show(result)
+    terminal.show(result)
     for name in ("metrics.json", "report.html"):
         print(f"-> {rows.output / name}")
     return result
@@ -232,25 +228,14 @@ def score_model(
 ) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
     """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
     from train.interpreter.candidates import Source
-    from train.scoring.predictions import generate, styles_read
+    from train.scoring.predictions import generate, sources, styles_read
 
     three = generate(model, requests, "candidates")
     threes = [[c.text for c in t] for t in three]
-    table = scorer.table(threes)
-    table.counts.update(style_accuracy=styles_read(model, rows.samples, requests), **sources(three))
+    told = {"style_accuracy": styles_read(model, rows.samples, requests), **sources(three)}
+    table = scorer.table(threes).joined(told)
     notes = [[c.source for c in t if c.source is not Source.MODEL] for t in three]
     return threes, table, notes, without_parts(args, rows, model, requests, scorer, table)
-
-
-def sources(three: Sequence[Sequence[Candidate]]) -> dict[str, np.ndarray]:
-    """Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all."""
-    import numpy as np
-
-    from train.interpreter.candidates import Source
-
-    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in three]
-    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in three]
-    return {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
 
 
 def without_parts(
@@ -265,14 +250,12 @@ def without_parts(
     `ablations` and, as `inputs`, other ways to tell the cards."""
     from train.models import parts
     from train.scoring import ablations
-    from train.scoring.predictions import blank_card, generate
+    from train.scoring.predictions import blank_card, generate, sources
     from train.scoring.table import beside
 
     def scored(name: str, changed: list[Request]) -> dict[str, Any]:
         three = generate(model, changed, name)
-        table = scorer.table([[c.text for c in t] for t in three])
-        table.counts.update(sources(three))
-        return beside(whole, table)
+        return beside(whole, scorer.table([[c.text for c in t] for t in three]).joined(sources(three)))
 
     found: dict[str, Any] = {}
     for name in [] if args.ablate is None else ablations.check_names(args.ablate):
@@ -327,39 +310,6 @@ def rate(args: argparse.Namespace) -> dict[str, Any]:
     rating.show(result, args.rate)
     print(f"-> {rows.output / 'ratings.json'}")
     return result
-
-
-def show(result: dict[str, Any]) -> None:
-    """A short table: the headline metrics with their intervals, then baselines, inputs and ablations."""
-    print(f"{'':34}" + "".join(f"{name:>18}" for name in HEADLINE))
-    print(line("all", result))
-    spans = result.get("intervals", {})
-    if spans:
-        cells = ("[{:.3f}, {:.3f}]".format(*spans[key]) if key in spans else "" for key in HEADLINE)
-        print(f"{'95 % interval':34}" + "".join(f"{cell:>18}" for cell in cells))
-    agreed = result["leave_one_out"]
-    written = ", ".join(f"{writer} {count}" for writer, count in agreed["written_by"].items())
-    print(f"leave one out: each reference against the others of its row (references written by: {written})")
-    for who, lines in (("", agreed), (" by people", agreed.get("person"))):
-        if lines:
-            print(line(f"  references{who}", lines["references"]))
-            print(line("  candidates in their place", lines["candidates"]))
-    for kind in ("baselines", "inputs", "ablations"):
-        if kind in result:
-            print(kind)
-        for name, values in result.get(kind, {}).items():
-            print(line(f"  {name}", values))
-    for name, values in result.get("ablations", {}).items():
-        if span := values["gap_intervals"].get("register_accuracy"):
-            gap = values["gaps"]["register_accuracy"]
-            print(f"register_accuracy, all - {name}: {gap:+.3f} [{span[0]:+.3f}, {span[1]:+.3f}]")
-    others = {key: value for key, value in result.items() if isinstance(value, int | float) and key not in HEADLINE}
-    print(" · ".join(f"{key} {value:.5g}" for key, value in others.items()))
-    print(*result["signatures"].values(), sep="\n")
-
-
-def line(name: str, values: dict[str, Any]) -> str:
-    return f"{name:34}" + "".join(f"{values[key]:>18.3f}" if key in values else f"{'–':>18}" for key in HEADLINE)
 
 
 def main(argv: list[str] | None = None) -> int:

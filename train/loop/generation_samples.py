@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from train.models.network import Network
 
 log = logging.getLogger("aac")
-# What is logged, each as `val_<key>`.
-KEYS = (
-    *("bleu4", "rougeL", "set_score", "card_coverage", "polarity", "addition"),
-    *("register_accuracy", "register", "voice", "distinct3", "context_relevance"),
-)
 SHOWN = 4  # rows on the picture of samples
 
 
@@ -59,11 +54,11 @@ def evaluate_samples(
         style_labels: False where the data's answers have no style order: no `val_style_accuracy` then.
 
     Returns:
-        `val_<key>` for KEYS, `val_style_accuracy` (reference answers read without their style; chance 1/3) and
-        `val_not_from_model` (share of sentences that the gate had to replace); and the rows as items of a page
-        (`demo_page.draw_png`), without `cards`, which only the caller's folder knows.
+        `val_<key>` for each metric that is shown in brief or that only the model can tell; and the rows as items of a
+        page (`demo_page.draw_png`), without `cards`, which only the caller's folder knows.
     """
-    from train.scoring.predictions import generate, requests_of, styles_read
+    from train.scoring.predictions import generate, requests_of, sources, styles_read
+    from train.scoring.registry import Shown, find
     from train.utils import metrics
 
     places = {card: card_index[card] for sample in samples for card in sample.cards}
@@ -73,18 +68,14 @@ def evaluate_samples(
     try:
         requests = requests_of(samples, cards)
         three = generate(model, requests, "samples")
-        styles = styles_read(model, samples, requests).sum(0) if style_labels else None
+        told = sources(three) | ({"style_accuracy": styles_read(model, samples, requests)} if style_labels else {})
     finally:
         model.train(was_training)
     texts = [[candidate.text for candidate in t] for t in three]
     pairs = zip(samples, texts, strict=True)
     table = metrics.measure([metrics.Prediction(sample, said) for sample, said in pairs], voice=model.config["voice"])
-    scores = table.values()
-    found = {f"val_{key}": scores[key] for key in KEYS if key in scores}
-    if styles is not None:
-        found["val_style_accuracy"] = float(styles[0] / styles[1])
-    told = [candidate.source for t in three for candidate in t]
-    found["val_not_from_model"] = sum(not source.from_model for source in told) / len(told)
+    scores = table.joined(told).values()
+    found = {f"val_{key}": value for key, value in scores.items() if key in told or find(key).shown >= Shown.BRIEF}
     return found, [_item(sample, t) for sample, t in zip(samples, three, strict=True)]
 
 

@@ -18,9 +18,9 @@ from aac.korean import speech_level
 from aac.persona import LEVELS
 from train.pages.demo_page import notes_of
 from train.pages.page import Pictures, who, write_html
-from train.pages.score_table import score_table, shown_keys
+from train.pages.score_table import score_table
 from train.scoring.aac_metrics import FRAGMENT
-from train.scoring.registry import find, title
+from train.scoring.registry import find, shown_keys, title
 from train.scoring.row import Prediction
 from train.scoring.table import Table
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from train.scoring.registry import METRICS, Shown, find, title
+from train.scoring.registry import Shown, find, shown_keys, title
 
 ROW_NAMES = {
     "keywords": "카드 낱말 그대로",
@@ -33,13 +32,6 @@ ROW_NAMES = {
     "text_only": "프롬프트의 사람·상황만",
 }
 _WRITERS = {"grammar": "오프라인 교사", "openai": "원격 교사", "person": "사람", "unknown": "쓴 이 모름"}
-
-
-def shown_keys(scores: Mapping[str, Any], shown: Shown = Shown.PAGES) -> list[str]:
-    """The metrics among the scores that are shown at least so far up, in the order of their declarations."""
-    order = list(METRICS)
-    keys = [key for key in scores if key.partition("[")[0] in METRICS and find(key).shown >= shown]
-    return sorted(keys, key=lambda key: order.index(find(key).key))
 
 
 def score_table(scores: dict[str, Any], shown: Shown = Shown.PAGES) -> str:

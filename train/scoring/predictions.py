@@ -99,6 +99,17 @@ def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Re
     return counts
 
 
+def sources(three: Sequence[Sequence[Candidate]]) -> dict[str, np.ndarray]:
+    """Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all."""
+    import numpy as np
+
+    from train.interpreter.candidates import Source
+
+    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in three]
+    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in three]
+    return {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
+
+
 def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
     """The candidates of a JSON-lines file, `{"id": 17, "interpretations": ["…", "…", "…"]}` a line, in samples' order.
 

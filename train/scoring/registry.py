@@ -6,11 +6,11 @@ A metric is kept as counts, a row each, so that scores, resamples and difference
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -274,6 +274,13 @@ def find(key: str) -> Metric:
     if metric := METRICS.get(key.partition("[")[0]):
         return metric
     raise LookupError(f"{key!r} is no metric: declare it in train/scoring/registry.py")
+
+
+def shown_keys(scores: Mapping[str, Any], shown: Shown = PAGES) -> list[str]:
+    """The metrics among the scores that are shown at least so far up, in the order of their declarations."""
+    order = list(METRICS)
+    keys = [key for key in scores if key.partition("[")[0] in METRICS and find(key).shown >= shown]
+    return sorted(keys, key=lambda key: order.index(find(key).key))
 
 
 def title(key: str) -> str:
