@@ -150,7 +150,7 @@ def _fields(row: dict[str, Any], clusters: int | None) -> Found:
     if remedy := text_problem(source.get("past_interpretation")):
         yield "input.past_interpretation", source["past_interpretation"], remedy
     yield from _cards(row, source["AAC_card_combination"])
-    yield from _output(row["output"])
+    yield from sentence_problems(row["output"])
     person = row.get("persona_id")
     if person is not None and (not isinstance(person, int) or isinstance(person, bool)):
         yield "persona_id", person, "the persona's number, or no such field"
@@ -181,7 +181,8 @@ def _cards(row: dict[str, Any], cards: Any) -> Found:
                 yield f"keywords[{place}]", word, "the card's word"
 
 
-def _output(output: Any) -> Found:
+def sentence_problems(output: Any) -> Found:
+    """(field, value, remedy) for all that is wrong with a row's sentences."""
     remedy = "rerun step 8, or delete the row"
     if not isinstance(output, list) or len(output) < INTERPRETATIONS:
         yield "output", output, f"a list of {INTERPRETATIONS} sentences: {remedy}"

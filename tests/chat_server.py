@@ -33,7 +33,8 @@ class Chat:
 
 
 class ChatServer:
-    """Use by `with`. `behave(chat)` returns ("ok" | "429" | "500" | … | "silent" | "broken", content).
+    """Use by `with`. `behave(chat)` returns ("ok" | "429" | "500" | … | "silent" | "broken", content), or ("body" |
+    "body 404" | …, the whole body of the reply).
 
     Every good answer costs as many completion tokens as its serial number, so that a ledger tells which ones arrived.
     After `freeze_at` requests every further one is held without an answer; `held` tells how many wait.
@@ -111,6 +112,8 @@ class ChatServer:
         status, reply = 200, b""
         if kind == "broken":
             reply = b'{"id": "x", "choices": [{"mess'
+        elif kind.startswith("body"):
+            status, reply = int(kind.removeprefix("body") or 200), content.encode()
         elif kind != "ok":
             status = int(kind)
             error = {"message": f"no {chat.headers.get('authorization')}", "code": None}

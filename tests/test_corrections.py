@@ -108,3 +108,34 @@ def test_the_later_line_holds(tmp_path: Path) -> None:
     row = {"key": "z", "input": {"context": {"time": None, "place": "집"}}, "output": ""}
     assert overlay([row, {"key": "y", "input": {}}], read_corrections(path)) == 1
     assert row["output"] == later["output"] and row["input"]["context"] == {"time": None, "place": "집"}
+
+
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.jsonl"
+    output = [f"가{sign}나" for sign in "\u2028\u0085\x7f"]
+    lines = [json.dumps({"key": key, "output": output}, ensure_ascii=False) for key in "az"]
+    path.write_bytes("\r\n".join(lines).encode())
+    assert read_corrections(path).keys() == {"a", "z"}
+
+
+@pytest.mark.parametrize("sentence", ["Water please.", "물 \\ud800 주세요.", "물 \ufffd 주세요."])
+def test_what_training_would_refuse_is_refused_here(tmp_path: Path, sentence: str) -> None:
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(f'{{"key": "a", "output": ["가", "나", "{sentence}"]}}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 1: field 'output\[2\]'"):
+        read_corrections(path)
+
+
+def test_a_context_that_marks_a_failed_row_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(json.dumps({"key": "a", "output": THREE, "context": {"place": "오류"}}), encoding="utf-8")
+    with pytest.raises(UserError, match="'context' must hold texts"):
+        read_corrections(path)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"key": ' + "9" * 5000 + "}"])
+def test_json_that_no_parser_reads_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(line, encoding="utf-8")
+    with pytest.raises(UserError, match="line 1: not JSON"):
+        read_corrections(path)

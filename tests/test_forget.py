@@ -12,7 +12,7 @@ import pytest
 import data_prepare
 from aac.io import read_json
 from aac.records import load_samples
-from dataset.prepare.journal import Journal
+from dataset.prepare.journal import Journal, forget_person
 from tests.chat_server import ChatServer, good_answer
 from tests.test_teacher_remote import home, line, point_at, settings
 from tests.workshop import prepare
@@ -105,3 +105,47 @@ def test_the_projects_own_personas_stay_where_a_workspace_borrows_them(home: Pat
     assert SHIPPED_PERSONAS.read_bytes() == before
     samples, _ = load_samples(home / "dataset/processed/dataset_completed.json")
     assert {sample.persona_id for sample in samples} == {n for n in range(1, 29) if n != 3}
+
+
+def test_a_line_with_separators_inside_is_one_line(home: Path) -> None:
+    """U+2028 and U+0085 may stand in a string of JSON: what is cut is the whole line."""
+    assert prepare(home) == 0
+    rows = read_json(home / "dataset/processed/dataset_completed.json")
+    logs = home / "train/logs/evaluation"
+    logs.mkdir(parents=True)
+    told = [{"id": row["id"], "interpretations": [f"가{sign}나" for sign in "\u2028\u0085\x1d"]} for row in rows]
+    text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in told)
+    (logs / "predictions.jsonl").write_text(text, encoding="utf-8")
+    (home / "dataset/.persona.json.x1.tmp").write_text("{}", encoding="utf-8")
+    assert prepare(home, "--forget", "1") == 0
+    left = (logs / "predictions.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line)["id"] for line in left.split("\n") if line] == [
+        row["id"] for row in rows if row["persona_id"] == 2
+    ]
+    assert not list((home / "dataset").glob(".*.tmp"))
+
+
+def test_answers_are_forgotten_where_the_journal_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, write=True) as journal:
+        journal.sent("a", 1)
+        journal.answered("a", 1, "m", "비밀", (1, 2))
+        journal.answered("b", 2, "m", "남는다", (1, 2))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[1:]) + lines[1][:-9])  # no `sent`, and half an answer at the end
+    assert forget_person(path, 1) == 1
+    assert "비밀" not in path.read_text(encoding="utf-8") and Journal(path).answer_to("b") == "남는다"
+
+
+@pytest.mark.parametrize(
+    ("content", "part"), [("row\n물".encode("cp949"), "UTF-8"), (b"row\n" + b"a" * 200_000, "CSV")]
+)
+def test_a_table_that_cannot_be_read_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str], content: bytes, part: str
+) -> None:
+    assert prepare(home) == 0
+    (home / "train/logs").mkdir(parents=True)
+    (home / "train/logs/rating_sheet.csv").write_bytes(content)
+    assert prepare(home, "--forget", "1") == 2
+    error = capsys.readouterr().err
+    assert "rating_sheet.csv" in error and part in error

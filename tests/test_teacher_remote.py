@@ -23,7 +23,7 @@ from dataset.prepare.privacy import SHIPPED_FILE, may_leave, persona_digest
 from dataset.prepare.teachers.ask import Ask
 from dataset.prepare.teachers.grammar import interpret
 from dataset.prepare.teachers.openai_settings import Settings, read_env
-from dataset.prepare.teachers.openai_teacher import OpenAITeacher
+from dataset.prepare.teachers.openai_teacher import Teacher
 from dataset.prepare.teachers.quality import parse, problems
 from tests.chat_server import CONTEXT, Chat, ChatServer, good_answer
 from tests.workshop import draw_card
@@ -121,7 +121,7 @@ def test_killed_twice_nothing_is_asked_twice_and_the_ledger_adds_up(
     assert all(sample.context.place and len(set(sample.output)) == 3 for sample in finished)
     assert read_json(home / "dataset/processed/rejected_rows.json") == []
     arrived = {entry["completion_tokens"] for entry in read_lines(home / "dataset/teacher_journal.jsonl")
-               if entry["event"] == "answer"}  # fmt: skip
+               if entry and entry["event"] == "answer"}  # fmt: skip
     assert all(len(arrived & set(serials)) <= 1 for serials in server.good.values())
     ledger, good = journal_of(home).ledger, sum(map(len, server.good.values()))
     assert ledger.answered == len(arrived) and good - ledger.answered <= concurrency
@@ -152,7 +152,7 @@ def teach(home: Path, server: ChatServer, requests: list[Ask], **changes: Any) -
     """Answers and the ledger, through a journal in `home`."""
     settings = Settings("tiny-teacher", server.url, KEY, pause=0.01, **changes)
     with Journal(home / "journal.jsonl", write=True) as journal:
-        return OpenAITeacher(settings, journal).interpret(requests), journal.ledger
+        return Teacher(settings, journal).interpret(requests), journal.ledger
 
 
 GOOD = ["물 주세요.", "물 좀 주시겠어요?", "물이요, 주세요."]
@@ -342,7 +342,7 @@ def test_an_outage_exits_1_and_loses_nothing(
         point_at(server, monkeypatch)
         assert data_prepare.main(line(home)) == 1
         error = capsys.readouterr().err
-        assert "8 tries of one request failed (last: 503)" in error and "run the same command again" in error
+        assert "8 tries of one request failed (last: 503" in error and "run the same command again" in error
         ledger = journal_of(home).ledger
         assert ledger.answered == 5 and not (home / "dataset/processed/dataset_completed.json").exists()
         server.behave = lambda chat: ("ok", good_answer(chat))
@@ -403,7 +403,7 @@ def test_a_journal_survives_a_torn_line_and_has_one_writer(home: Path, caplog: p
     with path.open("ab") as file:
         file.write('{"event": "answer", "key": "b", "content": "나'.encode())
     with Journal(path, write=True) as journal:
-        journal.answered("b", 2, "m", "다", None)
+        journal.answered("b", 2, "m", "다", (None, None))
     again = Journal(path)
     assert (again.answer_to("a"), again.answer_to("b"), again.answer_to("c")) == ("가", "다", None)
     assert "1 damaged lines" in caplog.text

@@ -16,7 +16,7 @@ from aac.fields import no_field
 from aac.io import UserError, read_lines
 from aac.persona import CONTEXT
 from aac.records import nfc
-from aac.rules import FAILED_MARKS, INTERPRETATIONS
+from aac.rules import FAILED_MARKS, INTERPRETATIONS, sentence_problems
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ def read_corrections(path: Path) -> dict[str, Correction]:
     Raises:
         UserError: a line is not of the form; the message names it.
     """
-    found: dict[str, Correction] = {}
     if not path.exists():
-        return found
+        return {}
+    found: dict[str, Correction] = {}
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
@@ -67,7 +67,10 @@ def _checked(entry: Any, where: str) -> tuple[str, Correction]:
     sentences = [nfc(text) for text in output] if good else []
     if len(set(sentences) - {"", *FAILED_MARKS}) != INTERPRETATIONS:
         raise UserError(f"{where}: field 'output' must hold {INTERPRETATIONS} different sentences, not {output!r}")
-    if not isinstance(context, dict) or not all(isinstance(text, str) for text in context.values()):
+    for field, sentence, _ in sentence_problems(sentences):  # training would refuse the whole file for it
+        raise UserError(f"{where}: field '{field}' must be a Korean sentence, not {sentence!r}")
+    texts = context.values() if isinstance(context, dict) else ()
+    if not isinstance(context, dict) or not all(isinstance(text, str) and text not in FAILED_MARKS for text in texts):
         raise UserError(f"{where}: field 'context' must hold texts, not {context!r}")
     if unknown := set(context) - set(CONTEXT):
         raise UserError(f"{where}: field 'context': {no_field(min(unknown), CONTEXT)}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError, read_json, write_atomic, write_json
+from aac.io import UserError, read_json, read_text, write_atomic, write_json
 from dataset.prepare.journal import forget_person
 from dataset.prepare.options import Options
 from dataset.prepare.pipeline import keep_in_step
@@ -68,9 +68,10 @@ def forget(person: int, options: Options) -> int:
             _count(changed, path, _cut_entries(path, traces), "records")
     if not changed:
         raise UserError(f"--forget {person}: nobody has this id in {options.personas}, {options.output} or the journal")
-    for leftover in options.output.glob(".*.tmp"):
-        leftover.unlink()
-        changed[leftover] = "deleted (left by a run that was killed)"
+    for folder in {options.output, options.home, options.personas.parent}:
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink()
+            changed[leftover] = "deleted (left by a run that was killed)"
     for path, what in changed.items():
         log.info("%s: %s", path, what)
     log.info("Persona %d is removed.", person)
@@ -115,9 +116,7 @@ def _cut_lines(path: Path, traces: _Traces) -> int:
     """Lines of JSON that name the person, or one of their rows by key, or by number where they have no key."""
     if not path.exists():
         return 0
-    lines = path.read_bytes().splitlines(
-        keepends=True
-    )  # of bytes: at line feeds alone, and the others stay as they are
+    lines = path.read_bytes().splitlines(keepends=True)  # of bytes: U+2028 inside a string ends no line
     kept = [line for line in lines if not _names(line, traces)]
     if len(kept) < len(lines):
         write_atomic(path, b"".join(kept))
@@ -126,7 +125,10 @@ def _cut_lines(path: Path, traces: _Traces) -> int:
 
 def _cut_table(path: Path, traces: _Traces) -> int:
     """Lines of a rating sheet (CSV) whose column `row` names one of the person's rows."""
-    header, *lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))) or [[]]
+    try:
+        header, *lines = list(csv.reader(io.StringIO(read_text(path), newline=""))) or [[]]
+    except csv.Error as error:
+        raise UserError(f"{path}: not CSV ({error}); delete the file if it may hold the person's sentences") from None
     if "row" not in header:
         return 0
     place, names = header.index("row"), {str(number) for number in traces.rows}
@@ -141,8 +143,8 @@ def _cut_table(path: Path, traces: _Traces) -> int:
 def _names(line: bytes, traces: _Traces) -> bool:
     try:
         entry = json.loads(line)
-    except ValueError:
-        return False
+    except (ValueError, RecursionError):  # torn, or mistyped by hand
+        return any(key.encode() in line for key in traces.keys)
     if not isinstance(entry, dict):
         return False
     if traces.person in (entry.get("persona_id"), entry.get("person")) or entry.get("key") in traces.keys:

@@ -13,14 +13,14 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError, write_atomic
+from aac.io import hold, json_bytes, write_atomic
 
 log = logging.getLogger("aac")
+SUMS = ("sent", "answered", "prompt_tokens", "completion_tokens", "unmetered")
 
 
 @dataclass
@@ -52,18 +52,12 @@ class Ledger:
                 self.completion_tokens += line["completion_tokens"] or 0
                 self.unmetered += line["prompt_tokens"] is None
             case "forgotten":  # the sums of a person's lines
-                self.sent += line["sent"]
-                self.answered += line["answered"]
                 self.failed.update(line["failed"])
-                self.prompt_tokens += line["prompt_tokens"]
-                self.completion_tokens += line["completion_tokens"]
-                self.unmetered += line["unmetered"]
+                for name in SUMS:
+                    setattr(self, name, getattr(self, name) + line[name])
 
     def __sub__(self, earlier: Ledger) -> Ledger:
-        numbers = {
-            name: getattr(self, name) - getattr(earlier, name)
-            for name in ("sent", "answered", "prompt_tokens", "completion_tokens", "unmetered")
-        }
+        numbers = {name: getattr(self, name) - getattr(earlier, name) for name in SUMS}
         return Ledger(failed=self.failed - earlier.failed, **numbers)
 
     def __str__(self) -> str:
@@ -89,10 +83,16 @@ class Journal:
         self.models: set[str] = set()  # that have answered
         self._answers: dict[str, str] = {}
         self._costs: dict[str, list[tuple[int, int]]] = {}
-        self._file = _lock(path) if write else None
+        self._file = _opened(path) if write else None
+        damaged = 0
         for line in read_lines(path):
-            self._take(line)
-        if self._file is not None and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            if line is None:
+                damaged += 1
+            else:
+                self._take(line)
+        if damaged:
+            log.warning("%s: %d damaged lines; what they answered will be asked again", path, damaged)
+        if self._file is not None and not _ends_whole(path):
             os.write(self._file, b"\n")  # what a crash left of a line stays a line of its own
 
     def __enter__(self) -> Journal:
@@ -121,15 +121,14 @@ class Journal:
         """No answer came."""
         self._append({"event": "failed", "key": key, "person": person, "reason": reason}, sync=False)
 
-    def answered(self, key: str, person: int | None, model: str, content: str, tokens: tuple[int, int] | None) -> None:
-        """An answer came: on the disk when this returns. `tokens`: of prompt and completion, None where unknown."""
-        prompt, completion = tokens or (None, None)
+    def answered(self, key: str, person: int | None, model: str, content: str, tokens: tuple[Any, Any]) -> None:
+        """An answer came: on the disk when this returns. `tokens`: of prompt and completion, as the server says."""
         line = {"event": "answer", "key": key, "person": person, "model": model, "content": content}
-        self._append({**line, "prompt_tokens": prompt, "completion_tokens": completion}, sync=True)
+        self._append({**line, **_metered(*tokens)}, sync=True)
 
     def _append(self, line: dict[str, Any], sync: bool) -> None:
         assert self._file is not None, "opened for reading"
-        os.write(self._file, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+        os.write(self._file, json_bytes(line))
         if sync:
             os.fsync(self._file)
         self._take(line)
@@ -143,58 +142,81 @@ class Journal:
                 self._costs.setdefault(line["model"], []).append((line["prompt_tokens"], line["completion_tokens"]))
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a journal; lines that a crash cut or a disk damaged are counted in the log and left out."""
-    damaged = 0
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for raw in file:
-            line: Any = None
-            with suppress(ValueError):
-                line = json.loads(raw) if raw.strip() else None
-            if isinstance(line, dict) and "event" in line:
-                yield line
-            elif raw.strip():
-                damaged += 1
-    if damaged:
-        log.warning("%s: %d damaged lines; what they answered will be asked again", path, damaged)
+def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
+    """The events of a journal; None for a line that is none: a crash cut it, or a disk damaged it."""
+    if path.exists():
+        with path.open("rb") as file:
+            yield from (_event(raw) for raw in file if raw.strip())
+
+
+def _event(raw: bytes) -> dict[str, Any] | None:
+    """A line of the journal; None where a later run could not rely on it."""
+    try:
+        line = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    match line:
+        case {"event": "sent", "key": str()} | {"event": "failed", "key": str(), "reason": str()}:
+            return line
+        case {"event": "answer", "key": str(), "model": str(), "content": str()}:  # paid, whatever its numbers are
+            return line | _metered(line.get("prompt_tokens"), line.get("completion_tokens"))
+        case {"event": "forgotten", "failed": dict(failed)}:
+            sums = [line.get(name) for name in SUMS]
+            return line if all(isinstance(number, int) for number in (*sums, *failed.values())) else None
+    return None
+
+
+def _metered(*tokens: Any) -> dict[str, int | None]:
+    """Tokens of prompt and completion as servers write them (10, 10.0, "10"); both None where one is no count."""
+    try:
+        counts = [float(count) for count in tokens]
+    except (TypeError, ValueError, OverflowError):
+        counts = []
+    good = counts and all(0 <= count < 1e9 for count in counts)
+    return dict(zip(("prompt_tokens", "completion_tokens"), map(round, counts) if good else (None, None), strict=True))
 
 
 def forget_person(path: Path, person: int) -> int:
-    """Take a person's lines out of a journal; their sums stay, so that the ledger still adds up.
+    """Take a person's lines out of a journal, and damaged ones, which may be theirs; their sums stay, so that the
+    ledger still adds up.
 
     Returns:
         How many answers were removed.
     """
     if not path.exists():
         return 0
-    handle = _lock(path)
+    handle = _opened(path)
     try:
-        kept, sums = [], Ledger()
-        for line in read_lines(path):
-            if line.get("person") == person:
+        lines, sums = list(read_lines(path)), Ledger()
+        kept = [line for line in lines if line and line.get("person") != person]
+        for line in lines:
+            if line and line.get("person") == person:
                 sums.add(line)
-            else:
-                kept.append(line)
-        if sums.sent:
+        if len(kept) < len(lines):
             kept.append({"event": "forgotten", **vars(sums)})
-            write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept).encode())
-            path.chmod(0o600)
+            write_atomic(path, b"".join(map(json_bytes, kept)))
     finally:
         os.close(handle)
     return sums.answered
 
 
-def _lock(path: Path) -> int:
+def _opened(path: Path) -> int:
+    """The journal to append to, for one process and its user alone.
+
+    Raises:
+        UserError: another process writes to it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with suppress(ImportError):  # Windows has no flock: there, one run at a time is the user's care
-        import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise UserError(f"{path}: another run is writing to it; wait until it is done, or stop it") from None
+    try:
+        hold(handle, path)
+    except BaseException:
+        os.close(handle)
+        raise
     return handle
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read() in (b"", b"\n")

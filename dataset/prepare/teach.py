@@ -19,7 +19,7 @@ from dataset.prepare.privacy import is_shipped, may_leave
 
 if TYPE_CHECKING:
     from dataset.prepare.teachers.ask import Ask
-    from dataset.prepare.teachers.openai_teacher import Answer, OpenAITeacher
+    from dataset.prepare.teachers.openai_teacher import Answer, Teacher
 
 log = logging.getLogger("aac")
 REJECTED = "rejected_rows.json"
@@ -84,12 +84,12 @@ def estimate(options: Options) -> list[str]:
     if options.remote is None:
         return []
     from dataset.prepare.journal import Journal
-    from dataset.prepare.teachers.openai_teacher import OpenAITeacher
+    from dataset.prepare.teachers.openai_teacher import Teacher
 
     rows = read_json(options.file("dataset_with_cards.json"))
     corrections = read_corrections(options.corrections)
     asks = [ask for _, ask in _asks(rows, _chosen(rows, options), corrections, options)]
-    return _outlook(OpenAITeacher(options.remote, Journal(options.journal)), asks, rows, options)
+    return _outlook(Teacher(options.remote, Journal(options.journal)), asks, rows, options)
 
 
 def _complete_remotely(
@@ -100,13 +100,13 @@ def _complete_remotely(
 ) -> int:
     """Answers into the chosen rows; returns how many were rejected."""
     from dataset.prepare.journal import Journal
-    from dataset.prepare.teachers.openai_teacher import OpenAITeacher
+    from dataset.prepare.teachers.openai_teacher import Teacher
 
     assert options.remote is not None
     pairs = _asks(rows, chosen, corrections, options)
     asks = [ask for _, ask in pairs]
     with Journal(options.journal, write=True) as journal:
-        teacher, before = OpenAITeacher(options.remote, journal), deepcopy(journal.ledger)
+        teacher, before = Teacher(options.remote, journal), deepcopy(journal.ledger)
         for line in _outlook(teacher, asks, rows, options):
             log.info("      %s", line)
         try:
@@ -117,9 +117,7 @@ def _complete_remotely(
     return _take([row for row, _ in pairs], answers, corrections, options)
 
 
-def _outlook(
-    teacher: OpenAITeacher, asks: Sequence[Ask], rows: Sequence[dict[str, Any]], options: Options
-) -> list[str]:
+def _outlook(teacher: Teacher, asks: Sequence[Ask], rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
     fields = sorted({name for ask in asks for name in ask.persona})
     own = 0 if options.send_personas else sum(not is_shipped(row["input"]["persona"]) for row in rows)
     hint = f"; {own} rows are of your own personas: --send-personas lists what may leave" if own else ""
@@ -182,12 +180,9 @@ def _take(
     path = options.file(REJECTED)
     write_json(path, rejected)
     again = sum(answer.asked > 1 for answer in answers)
-    silent = sum(answer.tolerated for answer in answers if not answer.reasons)
     log.info("      %d rows were asked again for a bad answer, %d rejected in the end (%s)", again, len(rejected), path)
     if rejected:
         counts = Counter(reason for entry in rejected for reason in entry["reasons"])
         log.warning("      rejected: %s", ", ".join(f"{count} {reason}" for reason, count in counts.most_common()))
         log.warning("      write these rows by hand into %s (by their key)", options.corrections)
-    if silent:
-        log.info("      %d kept sentences do not seem to say every card (a paraphrase, or a miss: not judged)", silent)
     return len(rejected)

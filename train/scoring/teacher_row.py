@@ -43,7 +43,7 @@ def teacher_candidates(
     from dataset.prepare.privacy import check_listed, is_shipped, may_leave
     from dataset.prepare.teachers.ask import Ask
     from dataset.prepare.teachers.openai_settings import Settings
-    from dataset.prepare.teachers.openai_teacher import OpenAITeacher
+    from dataset.prepare.teachers.openai_teacher import Teacher
 
     check_listed(send_personas or ())
     settings = Settings.load(root / ".env", voice, need_key=not dry_run)
@@ -59,7 +59,7 @@ def teacher_candidates(
         told = may_leave(persona, send_personas)
         asks.append(Ask(pictures, tuple(sample.keywords), told, sample.context, person=sample.persona_id))
     with Journal(root / "dataset/teacher_journal.jsonl", write=not dry_run) as journal:
-        teacher, before = OpenAITeacher(settings, journal), deepcopy(journal.ledger)
+        teacher, before = Teacher(settings, journal), deepcopy(journal.ledger)
         fields = sorted({name for ask in asks for name in ask.persona})
         outlook = teacher.estimate(asks)
         log.info("to %s, model %s: %s", settings.host, settings.model, outlook)

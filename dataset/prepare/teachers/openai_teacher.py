@@ -3,7 +3,7 @@
 `interpret` answers every request from the journal where it can, asks the rest with bounded concurrency, and repeats
 what 429, 5xx and time-outs broke. Whatever kills the process, nothing that was answered is asked again.
 
-    teacher = OpenAITeacher(Settings.load(env_file), Journal(path, write=True))
+    teacher = Teacher(Settings.load(env_file), Journal(path, write=True))
     print(teacher.estimate(asks))
     answers = teacher.interpret(asks)
 """
@@ -24,14 +24,15 @@ from aac.records import Context
 from dataset.prepare.journal import Journal
 from dataset.prepare.teachers.ask import Ask, Turn, answer_format, data_url, messages, picture_digest, prompt_key
 from dataset.prepare.teachers.openai_settings import Settings
-from dataset.prepare.teachers.quality import TOLERATED, explain, parse, problems
+from dataset.prepare.teachers.quality import explain, parse, problems
+from dataset.prepare.teachers.reply import complaint, read_reply, unbroken
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from openai import AsyncOpenAI
 
 log = logging.getLogger("aac")
 LONGEST_PAUSE = 60.0  # seconds between two tries
-HOPELESS = 10  # prompts refused one after another: not the prompts are wrong
+HOPELESS = 10  # prompts refused, or answers without form, one after another: not the prompts are wrong
 # Rules of thumb until the journal holds answers of the model: tokens a sign of Korean, a picture at low detail, an
 # answer.
 TOKENS_A_SIGN, TOKENS_A_PICTURE, TOKENS_AN_ANSWER = 0.8, 85, 160
@@ -39,13 +40,14 @@ TOKENS_A_SIGN, TOKENS_A_PICTURE, TOKENS_AN_ANSWER = 0.8, 85, 160
 
 @dataclass(frozen=True)
 class Answer:
-    """Three sentences and their situation; rejected where `reasons` stand: (sentence from 1, or 0 for all, code)."""
+    """Three sentences and their situation; rejected where `reasons` stand: (sentence from 1, or 0 for all, code).
+    `said`: the answer as it came."""
 
     sentences: list[str]
     context: Context
     reasons: tuple[tuple[int, str], ...] = ()
-    tolerated: int = 0  # sentences that do not seem to say every card
     asked: int = 1
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,15 @@ class Estimate:
         )
 
 
-class OpenAITeacher:
+class Teacher:
     """Asks an endpoint, through a journal that is open for writing (`estimate` needs it open for reading only)."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self.settings = settings
         self.journal = journal
         self._refused = 0  # one after another
+        self._formless = 0  # answers one after another
+        self._weighed = self._kept = 0  # answers
 
     def estimate(self, asks: Sequence[Ask]) -> Estimate:
         """What these requests would cost; nothing is sent."""
@@ -104,29 +108,29 @@ class OpenAITeacher:
         """The answers, in the order of the requests; the same request twice is asked once.
 
         Raises:
-            UserError: the key, the model or the address is refused; nothing can be answered until it is mended.
+            UserError: the key, the model or the address is refused, or no answer can be used; nothing can be answered
+                until it is mended.
             ConnectionError: the teacher does not answer any more. What was answered stays in the journal.
         """
         distinct: dict[str, list[int]] = {}
         for place, ask in enumerate(asks):
             distinct.setdefault(self._replay(ask, first_only=True)[0], []).append(place)
         answers = finished(self._all([asks[places[0]] for places in distinct.values()]))
+        if answers and not any(answer.sentences for answer in answers):
+            raise self._useless(sum(answer.asked for answer in answers), answers[-1])
         by_place = {i: a for places, a in zip(distinct.values(), answers, strict=True) for i in places}
         return [by_place[place] for place in range(len(asks))]
 
     async def _all(self, asks: Sequence[Ask]) -> list[Answer]:
-        from openai import AsyncOpenAI
         from tqdm import tqdm
 
         for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)  # their debug lines hold whole requests
         answers: dict[int, Answer] = {}
         waiting = iter(enumerate(asks))
-        settings = self.settings
-        client = AsyncOpenAI(api_key=settings.key, base_url=settings.base_url, timeout=settings.timeout, max_retries=0)
-        async with client:
+        async with _client(self.settings) as client:
             with tqdm(total=len(asks), desc="teacher", unit="answer", leave=False) as bar:
-                work = [self._work(client, waiting, answers, bar) for _ in range(settings.concurrency)]
+                work = [self._work(client, waiting, answers, bar) for _ in range(self.settings.concurrency)]
                 tasks = [asyncio.create_task(one) for one in work]
                 try:
                     await asyncio.gather(*tasks)
@@ -168,7 +172,7 @@ class OpenAITeacher:
             answer = self._judged(content, ask, len(turns) + 1)
             if not answer.reasons or answer.asked == settings.rounds:
                 return key, turns, answer
-            turns.append(Turn(content, explain(answer.reasons)))
+            turns.append(Turn(unbroken(content), explain(answer.reasons, answer.sentences, ask.keywords)))
 
     def _rough_tokens(self, ask: Ask) -> float:
         signs, pictures = 0, 0
@@ -182,10 +186,26 @@ class OpenAITeacher:
         read = parse(content, ask)
         if read is None:
             code = "malformed" if content.strip() else "refused"
-            return Answer([], ask.context or Context(), ((0, code),), asked=asked)
-        found = problems(*read, ask, self.settings.voice)
-        reasons = tuple(one for one in found if one[1] not in TOLERATED)
-        return Answer(read[0], read[1], reasons, len(found) - len(reasons), asked)
+            return Answer([], ask.context or Context(), ((0, code),), asked, content)
+        return Answer(*read, tuple(problems(*read, ask, self.settings.voice)), asked, content)
+
+    def _stop_where_useless(self, answer: Answer) -> None:
+        """Raise where more answers like this one would be money for nothing: without form one after another, or none
+        of the first that may be kept."""
+        self._formless = 0 if answer.sentences else self._formless + 1
+        self._weighed += 1
+        self._kept += not answer.reasons
+        if self._formless >= HOPELESS:
+            raise self._useless(self._formless, answer)
+        if not self._kept and self._weighed >= 3 * HOPELESS:
+            raise self._useless(self._weighed, answer)
+
+    def _useless(self, count: int, answer: Answer) -> UserError:
+        codes = ", ".join(dict.fromkeys(code for _, code in answer.reasons))
+        return UserError(
+            f"{self.settings.host}: no answer can be used ({count} in a row; the last, {codes}: "
+            f"{self._told(answer.said) or 'empty'}); try another OPENAI_MODEL (it must answer in Korean, as JSON)"
+        )
 
     async def _send(self, client: AsyncOpenAI, key: str, ask: Ask, turns: Sequence[Turn]) -> None:
         """One prompt, tried until its answer stands in the journal.
@@ -210,6 +230,9 @@ class OpenAITeacher:
             self.journal.sent(key, ask.person)
             reason, asked_for = await self._once(client, key, ask, body)
             if not reason:
+                content = self.journal.answer_to(key)
+                assert content is not None
+                self._stop_where_useless(self._judged(content, ask, len(turns) + 1))
                 return
         raise ConnectionError(
             f"{settings.host}: {settings.tries} tries of one request failed (last: {reason}); what was answered stands "
@@ -220,45 +243,67 @@ class OpenAITeacher:
         """One try: why it failed (empty: it did not), and how many seconds the server asks to wait."""
         import openai
 
-        reason = "broken body"
+        reason, said, pause = "broken body", "", 0.0
         try:
-            reply = await client.chat.completions.create(**body)
-            if choices := getattr(reply, "choices", None):  # a body that is no JSON comes as a string
-                usage = (getattr(reply.usage, "prompt_tokens", None), getattr(reply.usage, "completion_tokens", None))
-                content = (choices[0].message.content or "").encode("utf-8", "replace").decode()  # lone surrogates
-                self.journal.answered(key, ask.person, self.settings.model, content, None if None in usage else usage)
+            reply = await client.chat.completions.with_raw_response.create(**body)
+            said = reply.text
+            if found := read_reply(said):
+                self.journal.answered(key, ask.person, self.settings.model, *found)
                 self._refused = 0
                 return "", 0.0
         except openai.APITimeoutError:
             reason = "time-out"
-        except openai.APIConnectionError:
-            reason = "no connection"
+        except openai.APIConnectionError as error:
+            reason, said = "no connection", str(error.__cause__ or error)
         except openai.APIStatusError as error:
-            reason = str(error.status_code)
-            self.journal.failed(key, ask.person, reason)
-            self._stop_where_hopeless(error)
-            return reason, _retry_after(error.response.headers.get("retry-after"))
-        except (openai.APIError, ValueError):
-            pass  # half a body, or JSON of another shape
+            reason, said = str(error.status_code), error.response.text
+            pause = _retry_after(error.response.headers.get("retry-after"))
+        except (openai.APIError, ValueError) as error:  # a header that cannot be sent, a body of no encoding
+            said = str(error)
         self.journal.failed(key, ask.person, reason)
-        return reason, 0.0
+        if reason.isdecimal():
+            self._stop_where_hopeless(int(reason), said)
+        return f"{reason}: {self._told(said)}".removesuffix(": "), pause
 
-    def _stop_where_hopeless(self, error: APIStatusError) -> None:
+    def _told(self, body: str) -> str:
+        """What may be shown of what a server sent: one line, and never the key, which it may quote."""
+        text = "".join(sign if sign.isprintable() else "\ufffd" for sign in complaint(body))
+        return (text.replace(self.settings.key, "***") if self.settings.key else text)[:200]
+
+    def _stop_where_hopeless(self, status: int, body: str) -> None:
         """Raise where sending the same again cannot help."""
-        settings, status = self.settings, error.status_code
-        if status in (401, 403):  # its text may quote the key
+        settings, said = self.settings, self._told(body)
+        if status in (401, 403):
             raise UserError(f"{settings.host}: the key was refused ({status}); see OPENAI_API_KEY") from None
-        if error.code == "insufficient_quota":
+        if "insufficient_quota" in body:
             raise UserError(f"{settings.host}: the account's quota is used up; what was answered is kept") from None
         if status in (408, 409, 429) or status >= 500:
             return
         self._refused += 1
         if status in (400, 413, 422) and settings.model in self.journal.models and self._refused < HOPELESS:
             raise _NotThis
-        said = error.message.replace(settings.key, "***")[:200] if settings.key else error.message[:200]
         raise UserError(
-            f"{settings.host}: refused ({status}): {said}; see OPENAI_BASE_URL and OPENAI_MODEL (the model must take "
-            f"pictures and a JSON schema)"
+            f"{settings.host}: refused ({status}){f': {said}' if said else ''}; see OPENAI_BASE_URL and OPENAI_MODEL "
+            f"(the model must take pictures and a JSON schema)"
+        ) from None
+
+
+def _client(settings: Settings) -> AsyncOpenAI:
+    """
+    Raises:
+        UserError: the environment leads through a proxy or trusts certificates that cannot be used.
+    """
+    from openai import AsyncOpenAI
+
+    try:
+        return AsyncOpenAI(api_key=settings.key, base_url=settings.base_url, timeout=settings.timeout, max_retries=0)
+    except ImportError:
+        raise UserError("ALL_PROXY: a SOCKS proxy needs one package more: pip install socksio; or unset it") from None
+    except OSError as error:  # an SSLError is one
+        raise UserError(f"SSL_CERT_FILE: holds no certificates that can be read ({error}); mend or unset it") from None
+    except Exception:  # the libraries' own kinds; their text may hold a proxy's password
+        raise UserError(
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy (http://host:port); mend or unset it"
         ) from None
 
 

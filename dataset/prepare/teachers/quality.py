@@ -6,13 +6,15 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from aac.gate import check
-from aac.korean import seen_from_outside
+from aac.korean import covers, seen_from_outside
 from aac.records import Context, nfc
 from aac.rules import CONTEXT_FIELDS, FAILED_MARKS, INTERPRETATIONS
 from dataset.prepare.teachers.ask import Ask
+from dataset.prepare.teachers.reply import unbroken
 
 _LONGEST = 120  # signs: no utterance of four cards is longer
 # "첫 번째 해석:", "해석 1.", "1)", "- ", "스타일 2:", "출력:", "문장: "
@@ -21,6 +23,9 @@ _LABEL = re.compile(
     r"|(해석|스타일|문장|출력|답변?|형식|후보|의미) ?\d* ?[:.)])|^[-•*·–]"
 )
 _QUOTES = re.compile(r"^[\"'“‘「『].*[\"'”’」』]\W*$")
+# What a teacher thinks aloud before it answers.
+_OPENED, _CLOSED = (re.compile(rf"<{mark}(think|thinking|thought|reasoning)>", re.IGNORECASE) for mark in ("", "/"))
+_MOST_OBJECTS = 50  # in one answer: drafts and the last word
 _MEANING = {
     "malformed": "정해진 JSON 형식이 아니다",
     "refused": "답하지 않았다",
@@ -32,28 +37,23 @@ _MEANING = {
     "control_text": "문장이 아닌 기호가 섞여 있다",
     "not_hangul": "한글이 아닌 글자가 섞여 있다",
     "particle_wrong": "조사나 어미가 앞말의 받침과 맞지 않는다",
+    "card_missing": "카드의 말이 빠졌다",
     "polarity_flipped": "카드의 부정을 빠뜨렸거나 없는 부정을 더했다",
     "person_added": "카드와 상황에 없는 사람이 나온다",
     "number_added": "카드와 상황에 없는 수가 나온다",
     "duplicate": "앞의 문장과 같다",
     "wrong_voice": "말하는 사람이 틀리다",
 }
-# Paraphrase is the teacher's trade, and a word's surface cannot judge it: counted, never a reason to reject.
-TOLERATED = frozenset({"card_missing"})
 
 
 def parse(content: str, ask: Ask) -> tuple[list[str], Context] | None:
     """The sentences and the situation of an answer (the ask's own where it has one); None: not of the form."""
-    text = re.sub(r"^```(?:json)?\s*|\s*```$", "", content.strip())
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(answer, dict) or not isinstance(three := answer.get("interpretations"), list):
+    answer = _answer_in(content)
+    if answer is None or not isinstance(three := answer.get("interpretations"), list):
         return None
     if not all(isinstance(text, str) for text in three):
         return None
-    sentences = [" ".join(nfc(text).split()) for text in three]
+    sentences = [_text(text) for text in three]
     if ask.context is not None:
         return sentences, ask.context
     fields = answer.get("context")
@@ -84,13 +84,36 @@ def problems(three: Sequence[str], context: Context, ask: Ask, voice: str) -> li
     return found
 
 
-def explain(found: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+def explain(found: Sequence[tuple[int, str]], three: Sequence[str], keywords: Sequence[str]) -> tuple[str, ...]:
     """The problems in Korean, as the teacher is told them."""
-    return tuple(f"{place}번 문장: {_MEANING[code]}" if place else _MEANING[code] for place, code in found)
+    lines = []
+    for place, code in found:
+        words = [word for word in keywords if not covers(three[place - 1], word)] if code == "card_missing" else []
+        lines.append(f"{place}번 문장: " * (place > 0) + _MEANING[code] + (f": {', '.join(words)}" if words else ""))
+    return tuple(lines)
+
+
+def _answer_in(content: str) -> dict[str, Any] | None:
+    """The outermost JSON object that is an answer, whatever stands around it: thoughts are passed over, and of several
+    (a draft, then the last word) the last counts."""
+    ends = [match.end() for match in _CLOSED.finditer(content)]
+    said = content[ends[-1] :] if ends else content
+    if endless := _OPENED.search(said):
+        said = said[: endless.start()]
+    decoder, found, end = json.JSONDecoder(strict=False), None, 0
+    for start in islice(re.finditer(r'\{\s*"', said), _MOST_OBJECTS):
+        if start.start() < end:
+            continue  # inside of the one before
+        try:
+            value, end = decoder.raw_decode(said, start.start())
+        except (ValueError, RecursionError):
+            continue
+        found = value if "interpretations" in value else found
+    return found
 
 
 def _text(value: Any) -> str:
-    return " ".join(nfc(value).split()) if isinstance(value, str) else ""
+    return " ".join(nfc(unbroken(value)).split()) if isinstance(value, str) else ""
 
 
 def _fine(part: str) -> bool:
