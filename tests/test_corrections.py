@@ -110,14 +110,6 @@ def test_the_later_line_holds(tmp_path: Path) -> None:
     assert row["output"] == later["output"] and row["input"]["context"] == {"time": None, "place": "집"}
 
 
-def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
-    path = tmp_path / "corrections.jsonl"
-    output = [f"가{sign}나" for sign in "\u2028\u0085\x7f"]
-    lines = [json.dumps({"key": key, "output": output}, ensure_ascii=False) for key in "az"]
-    path.write_bytes("\r\n".join(lines).encode())
-    assert read_corrections(path).keys() == {"a", "z"}
-
-
 @pytest.mark.parametrize("sentence", ["Water please.", "물 \\ud800 주세요.", "물 \ufffd 주세요."])
 def test_what_training_would_refuse_is_refused_here(tmp_path: Path, sentence: str) -> None:
     path = tmp_path / "corrections.jsonl"

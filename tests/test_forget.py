@@ -60,7 +60,8 @@ def test_a_person_is_forgotten_and_the_others_stay(
         (logs / "events.out.tfevents.2").write_bytes(b"\0 numbers")
         (home / "train/checkpoints").mkdir()
         (home / "train/checkpoints/best_model.pt").touch()
-        (data.parent / ".dataset.json.x1.tmp").write_text("별난", encoding="utf-8")
+        for leftover in (data.parent / ".dataset.json.x1.tmp", home / "dataset/.persona.json.x1.tmp"):
+            leftover.write_text("별난", encoding="utf-8")
         shutil.copy(data, data.with_name("dataset_completed.edited.json"))
         assert len(lost) == 6 and prepare(home, "--forget", "77") == 2
         assert "nobody has this id" in capsys.readouterr().err
@@ -105,24 +106,6 @@ def test_the_projects_own_personas_stay_where_a_workspace_borrows_them(home: Pat
     assert SHIPPED_PERSONAS.read_bytes() == before
     samples, _ = load_samples(home / "dataset/processed/dataset_completed.json")
     assert {sample.persona_id for sample in samples} == {n for n in range(1, 29) if n != 3}
-
-
-def test_a_line_with_separators_inside_is_one_line(home: Path) -> None:
-    """U+2028 and U+0085 may stand in a string of JSON: what is cut is the whole line."""
-    assert prepare(home) == 0
-    rows = read_json(home / "dataset/processed/dataset_completed.json")
-    logs = home / "train/logs/evaluation"
-    logs.mkdir(parents=True)
-    told = [{"id": row["id"], "interpretations": [f"가{sign}나" for sign in "\u2028\u0085\x1d"]} for row in rows]
-    text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in told)
-    (logs / "predictions.jsonl").write_text(text, encoding="utf-8")
-    (home / "dataset/.persona.json.x1.tmp").write_text("{}", encoding="utf-8")
-    assert prepare(home, "--forget", "1") == 0
-    left = (logs / "predictions.jsonl").read_text(encoding="utf-8")
-    assert [json.loads(line)["id"] for line in left.split("\n") if line] == [
-        row["id"] for row in rows if row["persona_id"] == 2
-    ]
-    assert not list((home / "dataset").glob(".*.tmp"))
 
 
 def test_answers_are_forgotten_where_the_journal_is_damaged(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 import data_prepare
 from aac.io import UserError, read_json
 from aac.records import Context, Persona, load_samples
-from dataset.prepare.journal import Journal, Ledger, read_lines
+from dataset.prepare.journal import Journal, Ledger, read_events
 from dataset.prepare.privacy import SHIPPED_FILE, may_leave, persona_digest
 from dataset.prepare.teachers.ask import Ask
 from dataset.prepare.teachers.grammar import interpret
@@ -120,7 +120,7 @@ def test_killed_twice_nothing_is_asked_twice_and_the_ledger_adds_up(
     assert len(finished) == 2 * samples and not skipped
     assert all(sample.context.place and len(set(sample.output)) == 3 for sample in finished)
     assert read_json(home / "dataset/processed/rejected_rows.json") == []
-    arrived = {entry["completion_tokens"] for entry in read_lines(home / "dataset/teacher_journal.jsonl")
+    arrived = {entry["completion_tokens"] for entry in read_events(home / "dataset/teacher_journal.jsonl")
                if entry and entry["event"] == "answer"}  # fmt: skip
     assert all(len(arrived & set(serials)) <= 1 for serials in server.good.values())
     ledger, good = journal_of(home).ledger, sum(map(len, server.good.values()))

@@ -3,24 +3,21 @@ line that names it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import data_prepare
+from aac.gate import check
 from aac.io import UserError
 from aac.records import Context
 from dataset.prepare.journal import Journal
 from dataset.prepare.teachers.ask import Ask
 from dataset.prepare.teachers.openai_settings import Settings
 from dataset.prepare.teachers.openai_teacher import HOPELESS
-from dataset.prepare.teachers.quality import parse
+from dataset.prepare.teachers.quality import parse, problems
 from tests.chat_server import CONTEXT, Chat, ChatServer, good_answer
 from tests.test_teacher_remote import GOOD, KEY, asks, home, line, point_at, rows_of, settings, teach
 
@@ -131,6 +128,28 @@ def test_a_few_bad_answers_stop_nothing(home: Path, monkeypatch: pytest.MonkeyPa
         point_at(server, monkeypatch)
         assert data_prepare.main(line(home)) == 0
         assert any(row["output"] for row in rows_of(home)) and server.requests > 24
+
+
+# ------------------------------------------------------------------ what is written passes the gate (kind 21)
+def test_every_row_of_a_remote_teacher_passes_the_gate(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def behave(chat: Chat) -> tuple[str, str]:
+        return "ok", good_answer(chat) if chat.again else good_answer(chat, ["어서요.", "빨리요.", "부탁이에요."])
+
+    with ChatServer(behave) as server:
+        point_at(server, monkeypatch)
+        assert data_prepare.main(line(home)) == 0
+        told = [chat.body["messages"][-1]["content"] for chat in server.chats if chat.again]
+    assert len(told) == 12 and all("1번 문장: 카드의 말이 빠졌다: " in text for text in told)
+    for row in rows_of(home):
+        assert check(row["output"], row["keywords"], Context.parse(row["input"]["context"])) == [[], [], []]
+
+
+def test_a_third_person_is_nobody_new_and_others_are(home: Path) -> None:
+    (ask,) = asks(home, "물 주세요")
+    three = ["소통이가 물을 주세요라고 해요.", "소통이는 물 좀 주세요 하고 부탁해요.", "소통이 물을 주시겠어요?"]
+    context = Context.parse(CONTEXT)
+    assert not problems(three, context, ask, "third")
+    assert (2, "person_added") in problems([three[0], f"할머니와 {three[1]}", three[2]], context, ask, "third")
 
 
 # ------------------------------------------------------------------ what is written can be read (kind 7)
@@ -327,30 +346,3 @@ def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     path.write_text("OPENAI_MODEL=m\u2028n\x85\nOPENAI_API_KEY=k\n", encoding="utf-8")
     with pytest.raises(UserError, match="OPENAI_MODEL: holds signs"):
         Settings.load(path)
-
-
-# ------------------------------------------------------------------ a loop that runs already (kind 26)
-def test_a_notebook_may_ask(home: Path) -> None:
-    async def cell(server: ChatServer) -> Any:
-        return teach(home, server, asks(home, "물 주세요"))
-
-    with ChatServer(lambda chat: ("ok", ANSWER)) as server:
-        (answer,), ledger = asyncio.run(cell(server))
-    assert answer.sentences == GOOD and ledger.answered == 1
-
-
-def test_a_notebook_may_stop(home: Path) -> None:
-    async def cell(server: ChatServer) -> Any:
-        return teach(home, server, asks(home, "물 주세요"), timeout=20)
-
-    with ChatServer(lambda chat: ("silent", "")) as server:
-        server.freeze_at = 0
-
-        def stop() -> None:
-            server.frozen.wait(10)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=stop, daemon=True).start()
-        with pytest.raises(KeyboardInterrupt):
-            asyncio.new_event_loop().run_until_complete(cell(server))
-    assert Journal(home / "journal.jsonl").ledger.lost == 1

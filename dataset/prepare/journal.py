@@ -85,7 +85,7 @@ class Journal:
         self._costs: dict[str, list[tuple[int, int]]] = {}
         self._file = _opened(path) if write else None
         damaged = 0
-        for line in read_lines(path):
+        for line in read_events(path):
             if line is None:
                 damaged += 1
             else:
@@ -142,7 +142,7 @@ class Journal:
                 self._costs.setdefault(line["model"], []).append((line["prompt_tokens"], line["completion_tokens"]))
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
+def read_events(path: Path) -> Iterator[dict[str, Any] | None]:
     """The events of a journal; None for a line that is none: a crash cut it, or a disk damaged it."""
     if path.exists():
         with path.open("rb") as file:
@@ -187,7 +187,7 @@ def forget_person(path: Path, person: int) -> int:
         return 0
     handle = _opened(path)
     try:
-        lines, sums = list(read_lines(path)), Ledger()
+        lines, sums = list(read_events(path)), Ledger()
         kept = [line for line in lines if line and line.get("person") != person]
         for line in lines:
             if line and line.get("person") == person:

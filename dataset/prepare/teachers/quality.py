@@ -68,8 +68,6 @@ def problems(three: Sequence[str], context: Context, ask: Ask, voice: str) -> li
     if len(three) != INTERPRETATIONS:
         return [*found, (0, "wrong_count")]
     for place, (sentence, codes) in enumerate(zip(three, check(three, ask.keywords, context), strict=True), start=1):
-        if voice == "third":  # 소통이 is who it is about
-            codes = [code for code in codes if code != "person_added"]
         if _LABEL.search(sentence) or _QUOTES.search(sentence):
             codes = [*codes, "labelled"]
         if any(unicodedata.category(sign) == "So" for sign in sentence):  # 😊
