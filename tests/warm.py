@@ -1,10 +1,9 @@
-"""What a fork server loads once, so that its children start the eight steps at once: libraries and Kiwi's model."""
+"""What a fork server loads once, so that its children start the eight steps at once: libraries, Kiwi, the probe."""
 
 import sklearn.cluster
 import sklearn.decomposition
 import sklearn.manifold  # noqa: F401
 
-from aac.korean import join, kiwi
+from dataset.prepare.probe import says
 
-kiwi()
-join([("가", "VV"), ("어", "EF")])
+says("grammar")
