@@ -123,7 +123,7 @@ def options_of(args: argparse.Namespace) -> Options:
     remote = Settings.load(home.parent / ".env", args.voice, need_key=not args.dry_run) if asks else None
     return Options(
         home=home,
-        images=(args.images or home / "images").resolve(),
+        images=(args.images or home / "images").absolute(),  # a link that leads nowhere stays one, and is refused
         output=(args.output or home / "processed").resolve(),
         personas=(personas or ROOT / "dataset/persona.json").resolve(),
         samples_per_persona=args.samples_per_persona or SAMPLES,

@@ -92,6 +92,12 @@ def comparable(sentence: str) -> str:
     return "".join(sign for sign in nfc(sentence) if sign.isalnum() or sign == "?").casefold()
 
 
+def control_text(text: str) -> str:
+    """The first token, mark-up or control sign in a text that no sentence may hold; empty: there is none."""
+    found = _CONTROL.search(text)
+    return found.group() if found else next((sign for sign in text if unicodedata.category(sign)[0] == "C"), "")
+
+
 def polarity_kept(sentence: str, keywords: Sequence[str]) -> bool:
     """Whether the sentence denies what the cards deny, and nothing else.
 
@@ -115,7 +121,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         return ["empty"]
     given = " ".join([*keywords, *context.public().values()])
     why = []
-    if _CONTROL.search(sentence) or any(unicodedata.category(sign)[0] == "C" for sign in sentence):
+    if control_text(sentence):
         why.append("control_text")
     if not _hangul(sentence, given):
         why.append("not_hangul")

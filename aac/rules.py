@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -57,9 +58,14 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def card_keyword(file_name: str) -> str:
     """`2462_사과.png` → `사과`; what follows the first underscore. Empty where nothing does, or only a picture's size
     (`2462_500.png`): such a card gets its word from a label."""
-    stem = nfc(PurePosixPath(file_name).stem)
-    keyword = stem.partition("_")[2].strip()
-    return "" if _SIZE.fullmatch(keyword) else keyword
+    word = card_word(PurePosixPath(file_name).stem.partition("_")[2])
+    return "" if _SIZE.fullmatch(word) else word
+
+
+def card_word(label: str) -> str:
+    """A label as a sentence can hold it: signs that nobody sees (zero width, direction) gone, `_` a space."""
+    seen = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
+    return " ".join(nfc(seen).replace("_", " ").split())
 
 
 def card_name_problem(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_bombs_folders_and_unreadable_names_are_rejected_by_name(home: Path, cap
     assert "control characters" in reasons["84"] and "wrong encoding" in reasons["85"]
     assert "only a number ('500')" in reasons["2462"] and "--labels" in reasons["2462"]
     assert "('500x500px')" in reasons["2463"] and "no keyword: name it" in reasons["2464"]
-    assert set(reasons) == {"80", "81", "82", "84", "85", "2462", "2463", "2464"}
+    assert set(reasons) == {"80", "81", "82", "84", "85", "2462", "2463", "2464", "83"}
     assert "5살" in {card["keyword"] for card in found["cards"]}
 
 
@@ -186,3 +187,115 @@ def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_nothing_is_drawn_into_a_folder_that_holds_something(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder of drawings, of folders, of links that lead nowhere: each entry is named with what is wrong with it."""
+    monkeypatch.setattr("dataset.prepare.symbols.fetch", lambda _: pytest.fail("fetches cards nobody asked for"))
+    caplog.set_level("INFO")
+    kept = home / "kept"
+    (home / "dataset/images").rename(kept)
+    shutil.copy(kept / "1_물.png", home / "elsewhere.png")
+
+    def only(name: str, make: Any) -> None:
+        shutil.rmtree(home / "dataset/images", ignore_errors=True)
+        (home / "dataset/images").mkdir()
+        make(home / "dataset/images" / name)
+        caplog.clear()
+        assert prepare(home, steps=["1"]) == 2
+        assert [path.name for path in (home / "dataset/images").iterdir()] == [name]
+        assert f"{name}: " in capsys.readouterr().err and f"rejected {name}: " in caplog.text
+
+    def folder(path: Path) -> None:
+        path.mkdir()
+        shutil.copy(kept / "1_물.png", path)
+
+    only("1_물.svg", lambda path: path.write_text("<svg/>"))
+    only("음식", folder)
+    only("2_밥.png", folder)
+    only("1_물.png", lambda path: path.symlink_to(home / "nowhere.png"))
+    only("1_물.tiff", lambda path: shutil.copy(kept / "1_물.png", path))
+    only(".1_물.png", lambda path: shutil.copy(kept / "1_물.png", path))
+    only("1_물.png", os.mkfifo)
+    # Negative control: a link to a picture is a card, and what a system leaves behind is nothing.
+    (home / "dataset/images/1_물.png").unlink()
+    (home / "dataset/images/1_물.png").symlink_to(home / "elsewhere.png")
+    assert prepare(home, steps=["1"]) == 0
+    (home / "dataset/images/1_물.png").unlink()
+    for name in (".DS_Store", "Thumbs.db", "._1_물.png", "ATTRIBUTION.txt"):
+        (home / "dataset/images" / name).write_bytes(b"?")
+    with pytest.raises(BaseException, match="nobody asked for"):
+        prepare(home, steps=["1"])
+
+
+def test_what_lies_beside_the_cards_is_listed(home: Path) -> None:
+    images = home / "dataset/images"
+    (images / "더").mkdir()
+    (images / "20_컵.svg").write_text("<svg/>")
+    (images / "21_컵.png").symlink_to("nowhere.png")
+    (images / ".DS_Store").write_bytes(b"?")
+    (images / "ATTRIBUTION.txt").write_bytes(b"?")
+    (images / "labels.csv").write_text("file,keyword\n1_물.png,물\n", encoding="utf-8")
+    assert prepare(home, "--labels", str(images / "labels.csv"), steps=["1"]) == 0
+    found = read_json(home / "dataset/processed/cards.json")
+    reasons = {entry["file"]: entry["reason"] for entry in found["rejected"]}
+    assert set(reasons) == {"더", "20_컵.svg", "21_컵.png"} and len(found["cards"]) == 16
+    assert "folder" in reasons["더"] and "PNG" in reasons["20_컵.svg"] and "nowhere" in reasons["21_컵.png"]
+    # The list follows the folder.
+    (images / "20_컵.svg").unlink()
+    assert prepare(home, "--labels", str(images / "labels.csv"), steps=["1"]) == 0
+    assert len(read_json(home / "dataset/processed/cards.json")["rejected"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_an_images_folder_that_is_none(home: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    path = home / "cards"
+    path.symlink_to("nowhere") if kind == "link" else path.write_text("1_물.png")
+    assert prepare(home, "--images", str(path), steps=["1"]) == 2
+    assert f"{path}: " in capsys.readouterr().err
+
+
+HIDDEN = "\u200b\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202e\u2066\u2069\u061c"  # zero width, direction
+CLEANED = {**dict.fromkeys(HIDDEN, ""), **dict.fromkeys("_\u2028\u0085\u00a0", " ")}
+REFUSED = ("#", "<", ">", "{", "}", "|", "`", "*", "~", "[", "]", "\ue000", "\U000e0fff")
+
+
+def test_a_label_that_no_sentence_may_hold_is_cleaned_or_refused(home: Path, tmp_path: Path) -> None:
+    """From file names and from labels: what the gate would refuse in every sentence never comes into one."""
+    from aac.gate import check
+    from aac.records import Context
+
+    images, table = home / "dataset/images", home / "labels.csv"
+    lines = ["file,keyword"]
+    for number, sign in enumerate([*CLEANED, *REFUSED], start=100):
+        draw_card(images / f"{number}_손{sign}씻기.png", number)
+        draw_card(images / f"{number + 100}.png", number + 100)
+        lines.append(f'{number + 100}.png,"손{sign}씻기"')
+    for number, word in enumerate(("system", "&amp;", "https://물"), start=300):
+        draw_card(images / f"{number}.png", number)
+        lines.append(f"{number}.png,{word}")
+    draw_card(images / "400_\u200b.png", 400)
+    table.write_text("\n".join(lines), encoding="utf-8")
+    assert prepare(home, "--labels", str(table)) == 0
+    found = read_json(home / "dataset/processed/cards.json")
+    words = {card["file"].split(".")[0].split("_")[0]: card["keyword"] for card in found["cards"]}
+    for number, (sign, left) in enumerate(CLEANED.items(), start=100):
+        assert words[str(number)] == words[str(number + 100)] == f"손{left}씻기", repr(sign)
+    reasons = {entry["file"].split(".")[0].split("_")[0]: entry["reason"] for entry in found["rejected"]}
+    refused = [str(100 + len(CLEANED) + place + more) for place in range(len(REFUSED)) for more in (0, 100)]
+    assert reasons.keys() == {*refused, "300", "301", "302", "400"}
+    assert "'#'" in reasons[refused[0]] and "'#'" in reasons[refused[1]] and "'system'" in reasons["300"]
+    assert "no keyword" in reasons["400"]
+    for row in read_json(home / "dataset/processed/dataset_completed.json"):
+        for why in check(row["output"], row["keywords"], Context.parse(row["input"]["context"])):
+            assert "control_text" not in why, row
+
+
+def test_words_in_names_alone_are_cleaned_too() -> None:
+    """Rows of other people's files name cards only."""
+    from aac.rules import card_keyword
+
+    assert card_keyword("12_손_씻기.png") == "손 씻기" and card_keyword("12_물\u200b.png") == "물"
+    assert card_keyword("12_500_500.png") == "" and card_keyword("12_물.png") == "물"

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import logging
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aac import pictures
+from aac.gate import control_text
 from aac.io import UserError, write_json
-from aac.rules import PICTURES, card_keyword, card_name_problem, nfc
+from aac.rules import PICTURES, card_keyword, card_name_problem, card_word, nfc
 from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
 MIN_SIDE = 16
 POOR = ("too small", "blank")  # how the reasons begin that a reader of pictures can live with
+# What systems and tools leave in a folder, and what drawing the open symbols writes beside them.
+_LITTER = re.compile(
+    r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.git(keep|ignore)|\.drawing|\..*\.tmp|ATTRIBUTION\.txt"
+)
 BANNED_FILE = Path(__file__).with_name("banned_words.txt")
 LABEL_FIELDS = ("id", "keyword", "sense", "part_of_speech", "category", "synonyms", "licence")
 
@@ -40,6 +46,36 @@ def pictures_in(folder: Path) -> list[Path]:
         return []
     found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
     return sorted(path for path in found if path.is_file())
+
+
+def others_in(folder: Path) -> dict[str, str]:
+    """Why each other entry of a folder of cards is none, by name; what systems leave behind and what step 1 itself
+    writes beside its cards does not count.
+
+    Raises:
+        UserError: there is no folder under this name, but something else.
+    """
+    if not folder.is_dir():
+        if folder.is_symlink() or folder.exists():
+            raise UserError(
+                f"{folder}: {'not a folder' if folder.exists() else 'a link that leads nowhere'} (--images)"
+            )
+        return {}
+    cards = {path.name for path in pictures_in(folder)}
+    entries = (path for path in folder.iterdir() if path.name not in cards and not _LITTER.fullmatch(path.name))
+    return {path.name: _no_card(path) for path in sorted(entries)}
+
+
+def _no_card(path: Path) -> str:
+    if not path.exists():
+        return f"a link that leads nowhere ({printable(os.readlink(path))})"
+    if path.is_dir():
+        return "a folder: cards lie in the images folder itself"
+    if path.name.startswith("."):
+        return "a hidden file: its name begins with a dot"
+    if path.suffix.lower() == ".svg":
+        return "a drawing (SVG): save it as PNG"
+    return "not a file" if not path.is_file() else f"not a picture of a kind that is read: {', '.join(PICTURES)}"
 
 
 def filter_cards(options: Options) -> str:
@@ -66,7 +102,10 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
     """
     from tqdm import tqdm
 
+    others = others_in(options.images)
     labels = read_labels(options.labels) if options.labels else {}
+    if options.labels and options.labels.parent == options.images.resolve():
+        others.pop(options.labels.name, None)
     banned = _banned()
     rank = {name: place for place, name in enumerate(known)}
     paths = sorted(pictures_in(options.images), key=lambda path: (rank.get(nfc(path.name), len(rank)), path))
@@ -74,38 +113,34 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
         looks = list(tqdm(pool.map(examine, paths), total=len(paths), desc="cards", unit="picture", leave=False))
     cards: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
-    seen: dict[str, str] = {}
-    names: dict[str, str] = {}
-    hashes: dict[int, list[str]] = {}
+    hashed: dict[str, str] = {}
+    names: set[str] = set()
+    alike: dict[int, list[str]] = {}
     for path, look in zip(paths, looks, strict=True):
         name = nfc(path.name)
         label = labels.get(name, {})
         keyword = label.get("keyword") or card_keyword(name)
-        reason = look.reason or card_name_problem(name)
-        if not reason and not keyword:
-            size = nfc(path.stem).partition("_")[2]
-            what = f"no keyword, only a number ({size!r})" if size else "no keyword"
-            reason = f"{what}: name it <id>_<keyword>.png, or list it in --labels"
-        elif not reason and name in names:
-            reason = f"the same name as {names[name]!r} once Hangul is composed (NFC)"
-        elif not reason and look.sha256 in seen:
-            reason = f"the same picture as {seen[look.sha256]}"
-        elif not reason and (word := next((w for w in banned if w in keyword.split()), "")):
-            reason = f"banned word {word!r} ({BANNED_FILE.name})"
+        reason = look.reason or card_name_problem(name) or _word_problem(name, keyword, banned)
+        if not reason and name in names:
+            reason = f"the same name as {name!r} once Hangul is composed (NFC)"
+        elif not reason and look.sha256 in hashed:
+            reason = f"the same picture as {hashed[look.sha256]}"
         if reason:
             rejected.append({"file": printable(path.name), "reason": reason})
             continue
-        seen[look.sha256] = names[name] = name
-        hashes.setdefault(look.likeness, []).append(name)
+        hashed[look.sha256] = name
+        names.add(name)
+        alike.setdefault(look.likeness, []).append(name)
         match = re.match(r"\d+", name)
         card = {"file": name, "id": label.get("id") or (match.group() if match else ""), "keyword": keyword}
         card |= {"sha256": look.sha256} | {k: v for k, v in label.items() if v and k not in ("id", "keyword")}
         cards.append(card)
+    rejected += [{"file": printable(name), "reason": reason} for name, reason in others.items()]
+    for entry in rejected[: 10 if cards else None]:
+        log.warning("      rejected %s: %s", entry["file"], entry["reason"])
     if not cards:
         first = f" (first: {rejected[0]['file']}: {rejected[0]['reason']})" if rejected else ""
         raise UserError(f"{options.images}: no usable card{first}; name pictures like 2462_사과.png")
-    for entry in rejected[:10]:
-        log.warning("      rejected %s: %s", entry["file"], entry["reason"])
     if len(rejected) > 10:
         log.warning("      and %d more: see `rejected` in cards.json", len(rejected) - 10)
     if moving := sum(look.animated for look in looks):
@@ -113,8 +148,21 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
     if astray := set(labels) - {nfc(path.name) for path in paths}:
         log.warning("      %s: %d files are not in %s, such as %s", options.labels, len(astray), options.images,
                     min(astray))  # fmt: skip
-    similar = [group for group in hashes.values() if len(group) > 1]
+    similar = [group for group in alike.values() if len(group) > 1]
     return {"cards": cards, "rejected": rejected, "near_duplicates": similar}
+
+
+def _word_problem(name: str, word: str, banned: Sequence[str]) -> str:
+    """Why a file's card has no word that can be said; empty: it has one."""
+    if not word:
+        size = card_word(Path(name).stem.partition("_")[2])
+        what = f"no keyword, only a number ({size!r})" if size else "no keyword"
+        return f"{what}: name it <id>_<keyword>.png, or list it in --labels"
+    if one := next((one for one in banned if one in word.split()), ""):
+        return f"banned word {one!r} ({BANNED_FILE.name})"
+    if sign := control_text(word):
+        return f"no sentence may hold {sign!r}, a part of its word: name it otherwise, or list it in --labels"
+    return ""
 
 
 def examine(path: Path) -> Look:
@@ -163,12 +211,12 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
         line = table.line_num
         if None in row:
             raise UserError(f"{path}: line {line}: more fields than columns; put a text with commas in quotes")
-        name = nfc(row["file"] or "")
-        if not name or not nfc(row["keyword"] or ""):
+        name, keyword = nfc(row["file"] or ""), card_word(row["keyword"] or "")
+        if not name or not keyword:
             raise UserError(f"{path}: line {line}: file and keyword must both be filled")
         if name in labels:
             raise UserError(f"{path}: line {line}: {name} is listed twice")
-        labels[name] = {field: nfc(row.get(field) or "") for field in LABEL_FIELDS}
+        labels[name] = {field: nfc(row.get(field) or "") for field in LABEL_FIELDS} | {"keyword": keyword}
     return labels
 
 

@@ -49,11 +49,11 @@ class Step:
 
 def _fetch_and_filter(options: Options) -> str:
     marker = options.images / ".drawing"
-    if marker.exists() or not pictures_in(options.images):
+    if marker.exists() or not (cards.others_in(options.images) or pictures_in(options.images)):
         from dataset.prepare import symbols
 
         options.images.mkdir(parents=True, exist_ok=True)
-        log.info("    %s holds no cards: fetching the open symbol set (OpenMoji, CC BY-SA 4.0)", options.images)
+        log.info("    %s is empty: fetching the open symbol set (OpenMoji, CC BY-SA 4.0)", options.images)
         cache = symbols.fetch(options.images.parent / ".cache")
         marker.touch()
         symbols.draw(cache, options.images)
@@ -65,7 +65,12 @@ EMBEDDINGS = ("embeddings.json", "image_embeddings.npy", "text_embeddings.npy")
 ENCODER = ("encoder", "clip_image", "clip_text")
 CLUSTERS = ("clustering_results.json", "centroids.npy")
 STEPS = (
-    Step(1, "cards", _fetch_and_filter, ("images", "labels", BANNED_FILE), ("cards.json",)),
+    Step(
+        *(1, "cards", _fetch_and_filter),
+        reads=("images", "labels", BANNED_FILE),
+        writes=("cards.json",),
+        version=lambda options: "2",  # labels are cleaned, 16-bit pictures seen, other entries listed
+    ),
     Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON_FILE), EMBEDDINGS, (*ENCODER, "full_embeddings")),
     Step(3, "clusters", cluster.cluster_cards, EMBEDDINGS, (*CLUSTERS, "cluster_map.png"), ("clusters", "seed")),
     Step(4, "rows", personas.write_schema, ("personas",), ("dataset.json",), ("samples_per_persona",)),
@@ -335,11 +340,11 @@ def _path(name: str | Path, options: Options) -> Path | None:
 
 
 def _digest(path: Path) -> str:
-    """Of a file, or of a folder's pictures, by name and content."""
+    """Of a file, or of a folder of cards: pictures by name and content, other entries by name."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    lines = "".join(f"{f.name}:{_digest(f)}\n" for f in pictures_in(path))
+    lines = "".join(f"{f.name}:{_digest(f)}\n" for f in pictures_in(path)) + "".join(cards.others_in(path))
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()  # a name may be no UTF-8
 
 
