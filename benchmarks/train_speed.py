@@ -125,6 +125,8 @@ def peer_module(subject: Subject) -> Any:
     from torch import nn
     from torch.nn import functional
 
+    from train.models.published_call import decoder_mask
+
     class Peer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -140,9 +142,10 @@ def peer_module(subject: Subject) -> Any:
             used = [vision.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
             with torch.no_grad():
                 features = vision.encode(torch.cat(used)).split([len(views) for views in used])
+            embeds, there = model.embed(batch, features, sizes).embeds, (batch.segments >= 0).long()
             hidden = core(
-                inputs_embeds=model.embed(batch, features, sizes).embeds,
-                attention_mask=(batch.segments >= 0).long(),
+                inputs_embeds=embeds,
+                attention_mask=decoder_mask(core.config, embeds, there, None),
                 position_ids=batch.position_ids,
                 after_layer=model.after_layer(model.memory(batch)),
                 use_cache=False,

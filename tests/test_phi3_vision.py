@@ -14,15 +14,10 @@ from torch import Tensor
 
 from aac.io import UserError
 from tests.parity import rule
-from train.models import phi3_vision
+from train.models import published_call
 from train.models.image_processing import Phi3VisionProcessor
-from train.models.phi3_vision import (
-    Phi3VisionConfig,
-    Phi3VisionForCausalLM,
-    RotaryEmbedding,
-    choose_attention,
-    images_per_row,
-)
+from train.models.phi3_vision import Phi3VisionConfig, Phi3VisionForCausalLM, RotaryEmbedding
+from train.models.published_call import choose_attention, image_features, images_per_row
 
 TOLERANCE = 2e-5
 SLOW = {
@@ -412,7 +407,7 @@ def test_an_only_tile_equal_to_its_global_view_is_encoded_once(
     sizes = torch.tensor([[84, 84], [84, 84]])
     encode, seen = vision.encode, []
     monkeypatch.setattr(vision, "encode", lambda views: (seen.append(len(views)), encode(views))[1])
-    features = vision.get_image_features(pixels, sizes)
+    features = image_features(vision, pixels, sizes)
     assert seen == [3] and [len(feature) for feature in features] == [25, 25]
     (twice,) = vision.project([encode(pixels[0, :2])], [(84, 84)])
     torch.testing.assert_close(features[0], twice, rtol=0, atol=1e-6)
@@ -561,11 +556,11 @@ def test_compiled_equals_eager(tiny: Phi3VisionForCausalLM) -> None:
 
 
 def test_attention_is_flash_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(phi3_vision, "is_flash_attn_2_available", lambda: False)
+    monkeypatch.setattr(published_call, "is_flash_attn_2_available", lambda: False)
     assert choose_attention(torch.float16) == "sdpa"
     with pytest.raises(UserError, match="flash-attn"):
         choose_attention(torch.float16, "flash_attention_2")
-    monkeypatch.setattr(phi3_vision, "is_flash_attn_2_available", lambda: True)
+    monkeypatch.setattr(published_call, "is_flash_attn_2_available", lambda: True)
     assert choose_attention(torch.float16) == choose_attention("bfloat16") == "flash_attention_2"
     assert choose_attention(torch.float32) == choose_attention(None) == "sdpa"
     assert choose_attention(torch.bfloat16, "eager") == "eager"

@@ -2,8 +2,8 @@
 
 The weights' layout, the CLIP tower, the cache, the attention back ends and `generate` are transformers' own. Written
 here: the configuration, the rotary embedding chosen by each row's own length, the way from pictures to embeddings, and
-the glue; in `decoder_layer.py` the decoder layer. Parameter names are the published ones, so published files load and
-saved files load elsewhere.
+the glue; in `decoder_layer.py` the decoder layer, in `published_call.py` the published model's own way of being called.
+Parameter names are the published ones, so published files load and saved files load elsewhere.
 
 Source: the published `config.json`, `modeling_phi3_v.py` and `image_embedding_phi3_v.py`; reference outputs are
 compared in `tests/test_phi3_vision.py`. Shapes: B rows, L positions, D decoder width, C tower width, N pictures,
@@ -18,18 +18,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel, DynamicCache, GenerationMixin, Phi3Config
+from transformers import CLIPVisionConfig, CLIPVisionModel, DynamicCache, Phi3Config
 from transformers.cache_utils import Cache
-from transformers.masking_utils import create_causal_mask
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
-from transformers.modeling_utils import slice_logits_to_keep
+from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel
-from transformers.utils import can_return_tuple, is_flash_attn_2_available
 
 from aac.io import UserError
 from train.models.chat import ChatFormat
 from train.models.decoder_layer import DecoderLayer
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
+from train.models.published_call import PublishedGenerationMixin
 
 AfterLayer = Callable[[int, Tensor], Tensor]
 
@@ -211,18 +209,6 @@ class VisionEmbedding(nn.Module):
         """(rows, columns, 4C) to (rows * (columns + 1), 4C): a separator ends each row."""
         return torch.cat([grid, self.sub_GN[0].expand(len(grid), -1, -1)], dim=1).flatten(0, 1)
 
-    def get_image_features(self, pixel_values: Tensor, image_sizes: Tensor) -> list[Tensor]:
-        """`pixel_values` (N, views, 3, S, S) and `image_sizes` (N, 2) to one (tokens, D) tensor a picture.
-
-        Filling views are never encoded, nor is a tile that equals its picture's global view.
-        """
-        sizes = [tuple(size) for size in image_sizes.tolist()]
-        if len(sizes) != len(pixel_values):
-            raise UserError(f"{len(pixel_values)} pictures in pixel_values, but {len(sizes)} rows in image_sizes")
-        used = [self.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
-        features = self.encode(torch.cat(used)).split([len(views) for views in used])
-        return self.project(features, sizes)
-
     def used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
         """The views of one picture, (views, 3, S, S), that are worth encoding: no filling, no tile that equals its
         global view."""
@@ -232,22 +218,6 @@ class VisionEmbedding(nn.Module):
         if len(views) < tiles + 1:
             raise UserError(f"picture frame {size} needs {tiles + 1} views, but pixel_values has {len(views)}")
         return views[:1] if tiles == 1 and torch.equal(views[0], views[1]) else views[: tiles + 1]
-
-
-def images_per_row(input_ids: Tensor) -> list[int]:
-    """Pictures of each row of `input_ids` (B, L): id -k marks the positions of the row's k-th picture.
-
-    Raises UserError unless the tags of every row are 1, 2, ... in order, each in one piece.
-    """
-    counts = []
-    for number, row in enumerate(input_ids.cpu()):
-        # A picture's positions touch; text or BOS lies between two pictures, or their tags differ.
-        starts = (row < 0) & (row != torch.cat([row.new_zeros(1), row[:-1]]))
-        tags = [-tag for tag in row[starts].tolist()]
-        if tags != list(range(1, len(tags) + 1)):
-            raise UserError(f"input_ids row {number}: image tags must be 1, 2, ... once each, in order; found {tags}")
-        counts.append(len(tags))
-    return counts
 
 
 class Phi3VisionModel(Phi3Model):
@@ -268,85 +238,38 @@ class Phi3VisionModel(Phi3Model):
     def vision(self) -> VisionEmbedding:
         return self.vision_embed_tokens
 
-    def embed(self, input_ids: Tensor, image_features: list[Tensor] | None = None) -> Tensor:
-        """`input_ids` (B, L), negative where pictures stand, and the pictures' features in row order to (B, L, D).
-
-        Raises UserError where tags and features do not match.
-        """
-        embeds = self.embed_tokens(input_ids.clamp(min=0))
-        counts = images_per_row(input_ids)
-        features = image_features or []
-        if sum(counts) != len(features):
-            raise UserError(f"input_ids name {sum(counts)} pictures ({counts} by row), but {len(features)} were given")
-        if not features:
-            return embeds
-        owners = [(row, tag) for row, count in enumerate(counts) for tag in range(1, count + 1)]
-        for (row, tag), feature in zip(owners, features, strict=True):
-            places = int((input_ids[row] == -tag).sum())
-            if places != len(feature):
-                raise UserError(f"input_ids row {row}: picture {tag} has {places} positions, but {len(feature)} tokens")
-        joined = torch.cat(features).to(device=embeds.device, dtype=embeds.dtype)
-        return embeds.masked_scatter((input_ids < 0)[..., None], joined)
-
     def forward(
         self,
-        input_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None,
+        position_ids: Tensor,
         past_key_values: Cache | None = None,
-        use_cache: bool | None = None,
-        pixel_values: Tensor | None = None,
-        image_sizes: Tensor | None = None,
+        use_cache: bool = False,
         after_layer: AfterLayer | None = None,
-        output_hidden_states: bool = False,
         prefix: int = 0,
         skip: int = 0,
+        output_hidden_states: bool = False,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Hidden states (B, L - skip, D) after the final norm.
 
-        attention_mask: (B, cached + L), 1 where a token stands, or a ready 4D mask (bool: True may be seen; float:
-            added to the scores), which is used as it is. Restarted positions need one: they are not read as packing.
-        position_ids: (B, L); without them, counted from the 2D mask.
+        attention_mask: (B, 1, L - prefix, cached + L), used as it is; None: every position sees its past.
+        position_ids: (B, L); may restart within a row.
         after_layer: `after_layer(i, hidden)` replaces the hidden states (B, L, D) after decoder layer i.
-        prefix: a ready mask leaves out so many first positions (`attention.py`).
+        prefix: the mask leaves out so many first positions (`attention.py`).
         skip: nobody reads the first so many positions: the last layer gives only their keys and values. At least
             `prefix`, or 0.
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise UserError("give either input_ids or inputs_embeds")
-        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if inputs_embeds is None:
-            decoding = cached > 0 and pixel_values is None  # generated ids name no pictures: spare the check
-            features = None
-            if pixel_values is not None:
-                features = self.vision_embed_tokens.get_image_features(pixel_values, image_sizes)
-            inputs_embeds = self.embed_tokens(input_ids) if decoding else self.embed(input_ids, features)
-        use_cache = (self.config.use_cache and not self.training) if use_cache is None else use_cache
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        length = inputs_embeds.shape[1]
-        if position_ids is None:
-            if attention_mask is not None and attention_mask.ndim == 2:
-                position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
-            else:
-                position_ids = torch.arange(cached, cached + length, device=inputs_embeds.device)[None]
-        mask = self._ready_mask(attention_mask, inputs_embeds.dtype)
-        if mask is None or mask.ndim == 2:
-            # Without position ids: transformers would take a row whose positions restart for several packed ones.
-            mask = create_causal_mask(
-                config=self.config, inputs_embeds=inputs_embeds, attention_mask=mask, past_key_values=past_key_values
-            )
-        rotary = self.rotary_emb(inputs_embeds, position_ids)
         hidden = inputs_embeds
         states = [hidden]
-        kwargs |= {"past_key_values": past_key_values, "position_embeddings": rotary}
+        kwargs |= {"past_key_values": past_key_values, "position_embeddings": self.rotary_emb(hidden, position_ids)}
         for index, layer in enumerate(self.layers):
             if index < len(self.layers) - 1 or not skip:
-                hidden = layer(hidden, attention_mask=mask, prefix=prefix, **kwargs)
+                hidden = layer(hidden, attention_mask=attention_mask, prefix=prefix, **kwargs)
             else:
-                hidden = layer(hidden, attention_mask=mask[:, :, skip - prefix :], skip=skip, **kwargs)
+                hidden = layer(hidden, attention_mask=attention_mask[:, :, skip - prefix :], skip=skip, **kwargs)
             if after_layer is not None:
                 hidden = after_layer(index, hidden)
             if output_hidden_states:
@@ -358,29 +281,8 @@ class Phi3VisionModel(Phi3Model):
             hidden_states=(*states[:-1], hidden) if output_hidden_states else None,
         )
 
-    def _ready_mask(self, mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-        if mask is None or mask.ndim == 2:
-            return mask
-        if self.config._attn_implementation.startswith("flash"):
-            raise UserError("flash attention takes no 4D attention mask; load with attn_implementation='sdpa'")
-        if self.config._attn_implementation == "eager" and mask.dtype == torch.bool:
-            return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
-        return mask
 
-
-def choose_attention(dtype: Any, asked: str | None = None) -> str:
-    """`asked`, or flash attention where its package and a GPU are there and the weights are half size, else SDPA.
-
-    Raises UserError where flash attention is asked for and cannot be had.
-    """
-    flash = is_flash_attn_2_available()  # the package and a GPU
-    if asked and asked.startswith("flash") and not flash:
-        raise UserError(f"attn_implementation {asked!r}: the flash-attn package or a GPU is missing; leave it out")
-    half = dtype in (torch.float16, torch.bfloat16, "float16", "bfloat16")
-    return asked or ("flash_attention_2" if flash and half else "sdpa")
-
-
-class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
+class Phi3VisionForCausalLM(PublishedGenerationMixin, Phi3PreTrainedModel):
     """Phi-3.5-Vision with its language head, under the published names."""
 
     config: Phi3VisionConfig
@@ -417,7 +319,6 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
     def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
         """A hub id or a folder in the published layout. Raises UserError that names missing, extra or misshapen
         tensors: transformers alone fills missing ones at random."""
-        kwargs["attn_implementation"] = choose_attention(kwargs.get("dtype"), kwargs.get("attn_implementation"))
         kwargs.setdefault("ignore_mismatched_sizes", True)  # so that all of them can be named below
         model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         problems = [
@@ -432,80 +333,3 @@ class Phi3VisionForCausalLM(Phi3PreTrainedModel, GenerationMixin):
         if problems:
             raise UserError(f"{path}: tensors do not fit config.json ({'; '.join(problems)}); check the download")
         return (model, info) if output_loading_info else model
-
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        use_cache: bool | None = None,
-        pixel_values: Tensor | None = None,
-        image_sizes: Tensor | None = None,
-        labels: Tensor | None = None,
-        logits_to_keep: int | Tensor = 0,
-        after_layer: AfterLayer | None = None,
-        **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
-        """As `Phi3VisionModel.forward`, then logits (B, kept, vocabulary); with `labels` (B, L) the mean
-        cross-entropy of the next token, -100 left out. `logits_to_keep`: the last so many positions, or their indices.
-        """
-        outputs = self.model(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            pixel_values=pixel_values,
-            image_sizes=image_sizes,
-            after_layer=after_layer,
-            **kwargs,
-        )
-        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(
-            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states
-        )
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        past_key_values: Cache | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        image_sizes: Tensor | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Cached keys are rotated already: when a row crosses to the long factors, everything is computed again,
-        pictures included."""
-        cached = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if cached:
-            mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-            before, now = mask[:, :cached].sum(-1), mask.sum(-1)
-            original = self.config.original_max_position_embeddings
-            if ((before <= original) & (now > original)).any():
-                past_key_values, cached = None, 0
-                kwargs["next_sequence_length"] = None
-        inputs = super().prepare_inputs_for_generation(
-            input_ids, past_key_values=past_key_values, attention_mask=attention_mask, **kwargs
-        )
-        if not cached and pixel_values is not None and inputs.get("inputs_embeds") is None:
-            inputs |= {"pixel_values": pixel_values, "image_sizes": image_sizes}
-        return inputs
-
-    def _expand_inputs_for_generation(
-        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Beams and several return sequences: pictures are repeated row by row, not one by one."""
-        pictures = {key: kwargs.pop(key, None) for key in ("pixel_values", "image_sizes")}
-        if expand_size > 1 and pictures["pixel_values"] is not None:
-            counts = images_per_row(input_ids)
-            order = torch.cat([row.repeat(expand_size) for row in torch.arange(sum(counts)).split(counts)])
-            pictures = {key: value[order.to(value.device)] for key, value in pictures.items()}
-        input_ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
-        return input_ids, kwargs | {key: value for key, value in pictures.items() if value is not None}
