@@ -83,10 +83,22 @@ def test_global_layout_is_one_view_padded_to_a_square() -> None:
 def test_prompt_keeps_a_bos_after_every_picture() -> None:
     processor = Phi3VisionProcessor(words, image_size=84)
     cards = [Image.new("RGB", (9, 9))] * 2
-    inputs = processor("<|image_1|>a<|image_2|>", cards)
+    inputs = processor("<|image_1|>a<|image_2|>", cards, return_tensors="pt")
     assert inputs["input_ids"].tolist() == [[1] + [-1] * 25 + [1, 101] + [-2] * 25 + [1]]
     assert inputs["attention_mask"].all() and inputs["pixel_values"].shape == (2, 2, 3, 84, 84)
     assert set(processor("no card")) == {"input_ids", "attention_mask"}
+
+
+def test_it_is_called_as_every_processor_of_the_library() -> None:
+    """`processor(text=, images=, return_tensors="pt").to(device)`, and its result goes into the model as it is."""
+    processor = Phi3VisionProcessor(words, image_size=84)
+    card = Image.new("RGB", (9, 9))
+    inputs = processor(text="<|image_1|>a", images=[card], return_tensors="pt").to("cpu", torch.bfloat16)
+    assert inputs["pixel_values"].dtype == torch.bfloat16 and inputs["input_ids"].dtype == torch.long
+    assert set({**inputs}) == {"input_ids", "attention_mask", "pixel_values", "image_sizes"}
+    assert torch.equal(inputs["input_ids"], processor("<|image_1|>a", [card])["input_ids"])
+    with pytest.raises(UserError, match="return_tensors='np'"):
+        processor("a", return_tensors="np")
 
 
 @pytest.mark.parametrize("prompt", ["<|image_2|><|image_1|>", "<|image_1|><|image_1|>", "<|image_1|>", "<|image_3|>"])

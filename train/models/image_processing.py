@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from PIL import Image
@@ -20,6 +20,9 @@ from torch.nn import functional
 
 from aac import pictures
 from aac.io import UserError
+
+if TYPE_CHECKING:
+    from transformers import BatchFeature
 
 IMAGE_LAYOUTS = ("sub_glb", "global")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -90,13 +93,23 @@ class Phi3VisionProcessor:
 
         return cls(PreTrainedTokenizerFast.from_pretrained(path), **settings)
 
-    def __call__(self, prompt: str, images: Sequence[Image.Image] = ()) -> dict[str, Tensor]:
+    def __call__(
+        self, text: str, images: Sequence[Image.Image] | None = None, return_tensors: str | None = "pt"
+    ) -> BatchFeature:
         """One prompt with its pictures: `input_ids`, `attention_mask` (1, L), and, with pictures, `pixel_values`
-        (N, views, 3, S, S) and `image_sizes` (N, 2). UserError unless the tags are exactly 1..N in order."""
+        (N, views, 3, S, S) and `image_sizes` (N, 2).
+
+        Raises:
+            UserError: the tags are not exactly 1..N in order, or other tensors than PyTorch's are asked for.
+        """
+        from transformers import BatchFeature
+
+        if return_tensors not in ("pt", None):
+            raise UserError(f"return_tensors={return_tensors!r}: this processor gives PyTorch tensors alone; use 'pt'")
         pictures = dict(zip(("pixel_values", "image_sizes"), self.images(images), strict=True)) if images else {}
         sizes = [tuple(size) for size in pictures["image_sizes"].tolist()] if images else []
-        ids = torch.tensor([self.prompt_ids(prompt, sizes)])
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **pictures}
+        ids = torch.tensor([self.prompt_ids(text, sizes)])
+        return BatchFeature({"input_ids": ids, "attention_mask": torch.ones_like(ids), **pictures})
 
     def prompt_ids(self, prompt: str, image_sizes: Sequence[tuple[int, int]]) -> list[int]:
         """Ids of a prompt whose pictures have these (height, width) frames.
