@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import random
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +25,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from aac.io import UserError, write_json  # noqa: E402
-from aac.records import SPLITS, load_samples  # noqa: E402
-from train.config.train_config import at_root, load_config  # noqa: E402
+from aac.records import SPLITS  # noqa: E402
+from train.config.train_config import load_config  # noqa: E402
 
 if TYPE_CHECKING:
     from train.interpreter.requests import Request
     from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.scoring.generation import Answers
+    from train.scoring.row import Prediction
+    from train.scoring.rows import Rows
     from train.scoring.table import Table
 
 log = logging.getLogger("aac")
-HABIT_ROWS = 4000  # that lengths, vocabulary and idf are learned from: more change the third digit, and cost seconds
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -80,126 +81,75 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-class Rows:
-    """What is scored, what training saw, and where things lie.
-
-    Raises:
-        UserError: no row is left, or two rows share an id.
-    """
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.config = load_config(args.config)
-        self.root = Path(args.workspace).resolve()
-        self.data = Path(args.data) if args.data else at_root(self.config["processed_data"], self.root)
-        self.images = Path(args.images) if args.images else at_root(self.config["images_folder"], self.root)
-        self.output = Path(args.output) if args.output else self.root / "train/logs/evaluation"
-        every, skipped = load_samples(self.data)
-        for reason, count in skipped.items():
-            log.warning("%s: %d %s rows left out", self.data, count, reason)
-        chosen = [sample for sample in every if args.split in ("all", sample.split)]
-        if not chosen:
-            raise UserError(f"{self.data}: no rows in split {args.split!r}; use --split all or make more data")
-        if args.limit and args.limit < len(chosen):
-            chosen = random.Random(0).sample(chosen, args.limit)
-        self.known = {sample.id for sample in every}
-        if len(self.known) < len(every):
-            raise UserError(f"{self.data}: two rows share an id; number the rows")
-        self.samples = chosen
-        self.learned = [sample for sample in every if sample.split == "train"]
-        log.info("%s: %d rows (%s)", self.data, len(chosen), args.split)
-
-    def make_output(self) -> None:
-        """The folder of the results, before any work is done for them.
-
-        Raises:
-            UserError: nothing can be written there.
-        """
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.output).close()
-        except OSError as error:
-            raise UserError(f"--output {self.output}: cannot be written ({error.strerror}); choose another") from None
-
-
-class Scorer:
-    """Candidates to counts, with everything that is fitted or loaded once."""
-
-    def __init__(self, rows: Rows, similarity_model: str | None) -> None:
-        from train.scoring import aac_metrics, similarity
-
-        self.rows = rows
-        learned = rows.learned
-        if len(learned) > HABIT_ROWS:
-            log.info("What is usual is read from %d of the %d training rows", HABIT_ROWS, len(learned))
-            learned = random.Random(0).sample(learned, HABIT_ROWS)
-        if not learned:
-            log.warning(
-                "%s: no training rows, so complexity, vocabulary, persona_consistency and the nearest neighbour are "
-                "left out, and the lexical similarity learns from the scored rows",
-                rows.data,
-            )
-        texts = [text for sample in learned or rows.samples for text in sample.output]
-        model = similarity_model or rows.config["similarity_model"]
-        self.similarity = similarity.choose(model, similarity_model is not None, texts)
-        self.habits = aac_metrics.Habits(learned) if learned else None
-
-    def table(self, threes: Sequence[Sequence[str]]) -> Table:
-        from train.utils import metrics
-
-        rows = zip(self.rows.samples, threes, strict=True)
-        predictions = [metrics.Prediction(sample, list(three)) for sample, three in rows]
-        return metrics.measure(predictions, self.habits, self.rows.config["voice"], self.similarity)
-
-
-def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """Candidates from a model or a file; `metrics.json`, row counts, predictions and `report.html` in the output."""
-    from train.pages import report_page, terminal
-    from train.scoring import ablations, comparison, leave_one_out
+def evaluate(args: argparse.Namespace) -> None:
+    """Candidates of a model or of a file, scored beside those of others, of the references, and of the model with parts
+    of it or of its input taken away."""
+    from train.scoring import ablations, leave_one_out
     from train.scoring.baselines import baselines
+    from train.scoring.generation import Answers, answers
     from train.scoring.predictions import read_predictions, write_predictions
     from train.scoring.table import beside
     from train.utils import metrics
 
-    rows = Rows(args)
+    rows = rows_of(args)
     if args.dry_run:
         ask_teacher(args, rows)
-        return {}
+        return
     # What a user can get wrong comes first, then what costs time or money.
     ablations.check_names(args.ablate or ())
-    said = read_predictions(Path(args.predictions), rows.samples, rows.known) if args.predictions else None
-    loaded = load(args, rows) if said is None else None
-    told = ask_teacher(args, rows) if args.teacher else None
-    rows.make_output()
-    scorer = Scorer(rows, args.similarity_model)
-    others = baselines(rows.samples, rows.learned)
-    if told is not None:
-        others["teacher"] = told
-        write_predictions(rows.output / "teacher.jsonl", rows.samples, told)
-    if loaded:
-        threes, table, notes, result = score_model(args, rows, scorer, *loaded)
-    else:
-        threes, notes, result = said or [], [[] for _ in rows.samples], {}
-        table = scorer.table(threes)
-    predictions = [metrics.Prediction(s, list(t)) for s, t in zip(rows.samples, threes, strict=True)]
-    result = metrics.summary(table, predictions, similarity=scorer.similarity) | {"rows": len(rows.samples)} | result
-    if "intervals" not in result:
+    read = read_predictions(Path(args.predictions), rows.samples, rows.known) if args.predictions else None
+    model, requests = load(args, rows) if read is None else (None, [])
+    others = {"teacher": ask_teacher(args, rows)} if args.teacher else {}
+    folder = results_folder(args, rows)
+    if others:
+        write_predictions(folder / "teacher.jsonl", rows.samples, others["teacher"])
+    named = args.similarity_model
+    similar = named or rows.config["similarity_model"]
+    scorer = metrics.Scorer(rows.samples, rows.learned, rows.config["voice"], similar, explicit=named is not None)
+    said = answers(model, requests, "candidates", rows.samples) if model else Answers(read or [])
+
+    table = scorer.table(said.threes).joined(said.counts)
+    predictions = scorer.predictions(said.threes)
+    result = metrics.summary(table, predictions, similarity=scorer.similarity) | {"rows": len(rows.samples)}
+    if "bleu4" not in result.get("intervals", {}):
         log.warning("no intervals: all rows are one person's, and intervals draw persons")
     if "context_relevance" not in result:
-        log.warning("no context_relevance: it tells a row's context from others, and these rows have fewer than 6")
-    entries = {name: beside(table, scorer.table(told)) for name, told in others.items()}
-    result["baselines"] = entries | result.get("baselines", {})
+        log.warning("no context_relevance: it tells a row's context from others, and the rows have fewer than 6")
+    others = baselines(rows.samples, rows.learned) | others
+    result["baselines"] = {name: beside(table, scorer.table(threes)) for name, threes in others.items()}
+    if model:
+        without = ablations.Without(model, requests, scorer, table)
+        result["baselines"]["model_without_persona_and_context"] = without.one(ablations.BLIND)
+        if args.ablate is not None:
+            result["ablations"] = without.each(args.ablate)
+        if args.ablate == [] and not args.with_keywords:
+            result["inputs"] = without.told_otherwise()
+    written_by = leave_one_out.writers(rows.samples, rows.data, rows.root / "dataset/corrections.jsonl")
     references = scorer.table([sample.output for sample in rows.samples])
-    written = leave_one_out.writers(rows.samples, rows.data, rows.root / "dataset/corrections.jsonl")
-    result["leave_one_out"] = leave_one_out.agreement(predictions, table, references, written, scorer.similarity)
+    result["leave_one_out"] = leave_one_out.agreement(predictions, table, references, written_by, scorer.similarity)
     result["signatures"]["leave_one_out"] = leave_one_out.signature(len(rows.samples[0].output))
-    result["rows_digest"] = comparison.write_rows(rows.output, table)
-    write_json(rows.output / "metrics.json", result)
-    write_predictions(rows.output / "predictions.jsonl", rows.samples, threes)
-    report_page.write(rows.output / "report.html", predictions, table, result, rows.images, notes)
-    terminal.show(result)
-    for name in ("metrics.json", "report.html"):
-        print(f"-> {rows.output / name}")
-    return result
+    write(folder, rows, said, predictions, table, result)
+
+
+def rows_of(args: argparse.Namespace) -> Rows:
+    from train.scoring.rows import Rows
+
+    root = Path(args.workspace).resolve()
+    return Rows(load_config(args.config), root, args.data, args.images, args.split, args.limit)
+
+
+def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list[Request]]:
+    """The model, and the rows as requests, their cards encoded."""
+    import torch
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.scoring.generation import encode_cards, requests_of
+
+    checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
+    log.info("Scoring %s", checkpoint)
+    return model, requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
 
 
 def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:
@@ -209,79 +159,39 @@ def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:
     return teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
 
 
-def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list[Request]]:
-    """The model, and the rows as requests, their cards encoded."""
-    import torch
+def results_folder(args: argparse.Namespace, rows: Rows) -> Path:
+    """Made before any work is done for it.
 
-    from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.scoring.predictions import encode_cards, requests_of
-
-    checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
-    log.info("Scoring %s", checkpoint)
-    return model, requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
-
-
-def score_model(
-    args: argparse.Namespace, rows: Rows, scorer: Scorer, model: AACMultimodalModel, requests: list[Request]
-) -> tuple[list[list[str]], Table, list[list[str]], dict[str, Any]]:
-    """The model's candidates, their counts, where they come from if not from the model, and what only a model has."""
-    from train.interpreter.candidates import Source
-    from train.scoring.predictions import generate, sources, styles_read
-
-    three = generate(model, requests, "candidates")
-    threes = [[c.text for c in t] for t in three]
-    told = {"style_accuracy": styles_read(model, rows.samples, requests), **sources(three)}
-    table = scorer.table(threes).joined(told)
-    notes = [[c.source for c in t if c.source is not Source.MODEL] for t in three]
-    return threes, table, notes, without_parts(args, rows, model, requests, scorer, table)
+    Raises:
+        UserError: nothing can be written there.
+    """
+    folder = Path(args.output) if args.output else rows.root / "train/logs/evaluation"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"--output {folder}: cannot be written ({error.strerror}); choose another") from None
+    return folder
 
 
-def without_parts(
-    args: argparse.Namespace,
-    rows: Rows,
-    model: AACMultimodalModel,
-    requests: list[Request],
-    scorer: Scorer,
-    whole: Table,
-) -> dict[str, Any]:
-    """The same rows with parts taken away: a baseline that knows neither person nor context, and with `--ablate`
-    `ablations` and, as `inputs`, other ways to tell the cards."""
-    from train.models import parts
-    from train.scoring import ablations
-    from train.scoring.predictions import blank_card, generate, sources
-    from train.scoring.table import beside
+def write(
+    folder: Path, rows: Rows, said: Answers, predictions: list[Prediction], table: Table, result: dict[str, Any]
+) -> None:
+    """The scores, every row's counts, the predictions, the report; a table in the terminal."""
+    from train.pages import report_page, terminal
+    from train.scoring import comparison
+    from train.scoring.predictions import write_predictions
 
-    def scored(name: str, changed: list[Request]) -> dict[str, Any]:
-        three = generate(model, changed, name)
-        return beside(whole, scorer.table([[c.text for c in t] for t in three]).joined(sources(three)))
-
-    found: dict[str, Any] = {}
-    for name in [] if args.ablate is None else ablations.check_names(args.ablate):
-        if name in ablations.CHANGES:
-            try:
-                found[name] = scored(name, ablations.changed(name, requests))
-            except UserError as error:  # these rows leave nothing to exchange
-                if args.ablate:
-                    raise
-                log.warning("%s: left out", error)
-        else:
-            with parts.without(model, ablations.PARTS[name]):
-                found[name] = scored(name, requests)
-    told: dict[str, Any] = {}
-    if args.ablate == [] and not args.with_keywords:
-        told["pictures_only"] = whole.values()
-        words, blank = [list(sample.keywords) for sample in rows.samples], blank_card(model)
-        for name in ablations.INPUTS:
-            told[name] = scored(name, ablations.inputs(name, requests, words, blank))
-    blind = "no_persona_no_context"
-    knows_nobody = found.get(blind) or scored(blind, ablations.changed(blind, requests))
-    more = {"ablations": found, "inputs": told, "baselines": {"model_without_persona_and_context": knows_nobody}}
-    return {kind: entries for kind, entries in more.items() if entries}
+    result["rows_digest"] = comparison.write_rows(folder, table)
+    write_json(folder / "metrics.json", result)
+    write_predictions(folder / "predictions.jsonl", rows.samples, said.threes)
+    report_page.write(folder / "report.html", predictions, table, result, rows.images, said.notes)
+    terminal.show(result)
+    for name in ("metrics.json", "report.html"):
+        print(f"-> {folder / name}")
 
 
-def compare(args: argparse.Namespace) -> dict[str, Any]:
+def compare(args: argparse.Namespace) -> None:
     """Paired differences of two evaluations."""
     from train.scoring import comparison
 
@@ -289,34 +199,33 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     comparison.show(result, args.compare)
     if args.output:
         write_json(Path(args.output) / "comparison.json", result)
-    return result
 
 
-def rate(args: argparse.Namespace) -> dict[str, Any]:
+def rate(args: argparse.Namespace) -> None:
     """Write a blind rating sheet of two sets of predictions, or sum up filled ones."""
     from train.pages import rating_sheet
     from train.scoring import rating
     from train.scoring.predictions import read_predictions
 
-    rows = Rows(args)
+    rows = rows_of(args)
     one, other = (read_predictions(Path(path), rows.samples, rows.known) for path in args.rate)
+    folder = results_folder(args, rows)
     if not args.ratings:
-        paths = rating_sheet.write_sheets(rows.output, rows.samples, one, other, rows.images)
+        paths = rating_sheet.write_sheets(folder, rows.samples, one, other, rows.images)
         print("Fill in one of them; nothing in it tells which system wrote a sentence:")
         print(*(f"-> {path}" for path in paths), sep="\n")
-        return {}
+        return
     result = rating.sum_up([Path(path) for path in args.ratings], rows.samples, one, other)
-    write_json(rows.output / "ratings.json", result)
+    write_json(folder / "ratings.json", result)
     rating.show(result, args.rate)
-    print(f"-> {rows.output / 'ratings.json'}")
-    return result
+    print(f"-> {folder / 'ratings.json'}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a run-time failure, 2 a user's mistake, 130 after Ctrl-C."""
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    verb: Callable[[argparse.Namespace], Any] = compare if args.compare else rate if args.rate else evaluate
+    verb: Callable[[argparse.Namespace], None] = compare if args.compare else rate if args.rate else evaluate
     try:
         verb(args)
     except UserError as error:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
 from aac.records import Sample
-from train.interpreter.candidates import Source
 
 if TYPE_CHECKING:
     from train.data.features import CardFeatures
     from train.data.run_data import RunData
-    from train.interpreter.candidates import Candidate
     from train.loop.runlog import RunLog
     from train.models.network import Network
 
@@ -57,7 +55,7 @@ def evaluate_samples(
         `val_<key>` for each metric that is shown in brief or that only the model can tell; and the rows as items of a
         page (`demo_page.draw_png`), without `cards`, which only the caller's folder knows.
     """
-    from train.scoring.predictions import generate, requests_of, sources, styles_read
+    from train.scoring.generation import answers, requests_of
     from train.scoring.registry import Shown, find
     from train.utils import metrics
 
@@ -67,28 +65,25 @@ def evaluate_samples(
     model.eval()
     try:
         requests = requests_of(samples, cards)
-        three = generate(model, requests, "samples")
-        told = sources(three) | ({"style_accuracy": styles_read(model, samples, requests)} if style_labels else {})
+        said = answers(model, requests, "samples", samples if style_labels else ())
     finally:
         model.train(was_training)
-    texts = [[candidate.text for candidate in t] for t in three]
-    pairs = zip(samples, texts, strict=True)
-    table = metrics.measure([metrics.Prediction(sample, said) for sample, said in pairs], voice=model.config["voice"])
-    scores = table.joined(told).values()
-    found = {f"val_{key}": value for key, value in scores.items() if key in told or find(key).shown >= Shown.BRIEF}
-    return found, [_item(sample, t) for sample, t in zip(samples, three, strict=True)]
+    predictions = [metrics.Prediction(sample, three) for sample, three in zip(samples, said.threes, strict=True)]
+    scores = metrics.measure(predictions, voice=model.config["voice"]).joined(said.counts).values()
+    found = {f"val_{key}": scores[key] for key in scores if key in said.counts or find(key).shown >= Shown.BRIEF}
+    return found, [_item(*row) for row in zip(samples, said.threes, said.notes, strict=True)]
 
 
-def _item(sample: Sample, three: Sequence[Candidate]) -> dict[str, Any]:
+def _item(sample: Sample, three: list[str], notes: list[str]) -> dict[str, Any]:
     return {
         "files": sample.cards,
         "keywords": sample.keywords,
         "persona_id": sample.persona_id,
         "persona": sample.persona.age,
         "context": ", ".join(part for part in sample.context.public().values() if part),
-        "candidates": [candidate.text for candidate in three],
+        "candidates": three,
         "references": sample.output,
-        "notes": [c.source for c in three if c.source is not Source.MODEL],
+        "notes": notes,
     }
 
 

@@ -6,6 +6,7 @@ persona, context or pictures taken away, or given from another row.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
 from aac.records import Context, Persona
+from train.scoring.generation import answers, blank_card
+from train.scoring.table import Table, beside
 
 if TYPE_CHECKING:
     from train.interpreter.requests import Request
+    from train.models.network import Network
+    from train.scoring.measure import Scorer
+
+log = logging.getLogger("aac")
 
 # Name of the ablation to the parts that are taken out.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -37,6 +44,7 @@ CHANGES = (
     "shuffled_images",
 )
 NAMES = (*CHANGES, *PARTS)
+BLIND = "no_persona_no_context"
 INPUTS = ("keywords_only", "pictures_and_keywords")  # rows of their own beside the default, pictures only
 
 
@@ -50,6 +58,57 @@ def check_names(names: Sequence[str]) -> list[str]:
         if name not in NAMES:
             raise UserError(f"--ablate: unknown ablation {name!r}; choose among {', '.join(NAMES)}")
     return list(names or NAMES)
+
+
+class Without:
+    """The rows again, scored beside the whole model: each entry is one of metrics.json (see `beside`).
+
+    Args:
+        model, requests: what answers, and the rows as they are asked.
+        scorer, whole: of these rows; the whole model's table.
+    """
+
+    def __init__(self, model: Network, requests: Sequence[Request], scorer: Scorer, whole: Table) -> None:
+        self.model, self.requests, self.scorer, self.whole = model, requests, scorer, whole
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def each(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those named; none named means all that the rows allow.
+
+        Raises:
+            UserError: the rows leave nothing to exchange for one that was named.
+        """
+        found = {}
+        for name in check_names(names):
+            try:
+                found[name] = self.one(name)
+            except UserError as error:
+                if names:
+                    raise
+                log.warning("%s: left out", error)
+        return found
+
+    def one(self, name: str) -> dict[str, Any]:
+        """Made once."""
+        from train.models import parts
+
+        if name not in self._made:
+            if name in PARTS:
+                with parts.without(self.model, PARTS[name]):
+                    self._made[name] = self._scored(name, self.requests)
+            else:
+                self._made[name] = self._scored(name, changed(name, self.requests))
+        return self._made[name]
+
+    def told_otherwise(self) -> dict[str, dict[str, Any]]:
+        """Other ways to tell the cards, beside the default: pictures only."""
+        words, blank = [list(sample.keywords) for sample in self.scorer.samples], blank_card(self.model)
+        asked = {name: inputs(name, self.requests, words, blank) for name in INPUTS}
+        return {"pictures_only": self.whole.values()} | {name: self._scored(name, r) for name, r in asked.items()}
+
+    def _scored(self, name: str, requests: Sequence[Request]) -> dict[str, Any]:
+        said = answers(self.model, requests, name)
+        return beside(self.whole, self.scorer.table(said.threes).joined(said.counts))
 
 
 def changed(name: str, requests: Sequence[Request]) -> list[Request]:

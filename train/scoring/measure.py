@@ -6,18 +6,59 @@ over unlike things: a high BLEU does not repair a wrong polarity.
 
 from __future__ import annotations
 
+import logging
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from aac.io import UserError
+from aac.records import Sample
 from train.scoring import text_metrics
 from train.scoring.aac_metrics import Habits
 from train.scoring.registry import METRICS, Material
 from train.scoring.row import Prediction, person_key, row_key
-from train.scoring.similarity import Similarity
+from train.scoring.similarity import Similarity, choose
 from train.scoring.table import RESAMPLES, Table
+
+log = logging.getLogger("aac")
+HABIT_ROWS = 4000  # that lengths, vocabulary and idf are learned from: more change the third digit, and cost seconds
+
+
+class Scorer:
+    """Scores what is said of the same rows again and again; everything is fitted or loaded once.
+
+    Args:
+        samples: the rows.
+        learned: training rows, from which is read what is usual.
+        voice: see `Material`.
+        model: of the similarity; with `explicit` somebody asked for this very one (see `similarity.choose`).
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], learned: Sequence[Sample], voice: str, model: str, explicit: bool = False
+    ) -> None:
+        self.samples, self.voice = samples, voice
+        if len(learned) > HABIT_ROWS:
+            log.info("What is usual is read from %d of the %d training rows", HABIT_ROWS, len(learned))
+            learned = random.Random(0).sample(learned, HABIT_ROWS)
+        if not learned:
+            log.warning(
+                "no training rows, so complexity, vocabulary, persona_consistency and the nearest neighbour are left "
+                "out, and the lexical similarity learns from the scored rows"
+            )
+        texts = [text for sample in learned or samples for text in sample.output]
+        self.similarity = choose(model, explicit, texts)
+        self.habits = Habits(learned) if learned else None
+
+    def predictions(self, threes: Sequence[Sequence[str]]) -> list[Prediction]:
+        """Of the rows, in their order."""
+        return [Prediction(sample, list(three)) for sample, three in zip(self.samples, threes, strict=True)]
+
+    def table(self, threes: Sequence[Sequence[str]]) -> Table:
+        """The counts of what is said of the rows."""
+        return measure(self.predictions(threes), self.habits, self.voice, self.similarity)
 
 
 def measure(

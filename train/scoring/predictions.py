@@ -1,113 +1,18 @@
-"""Where the candidates to be scored come from: a model, or a file of predictions that anybody wrote."""
+"""A file of predictions: what anybody's system, or ours, says of rows."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aac.io import UserError, json_bytes, read_lines, write_atomic
-from aac.records import INTERPRETATIONS, Sample, nfc
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
-    from train.interpreter.candidates import Candidate
-    from train.interpreter.requests import Request
-    from train.models.network import Network
-
-    Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
+from aac.records import INTERPRETATIONS, Sample
 
 log = logging.getLogger("aac")
-BATCH = 32
 _HALF = re.compile("[\ud800-\udfff]")
-
-
-def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:
-    """The samples' distinct cards, each encoded once.
-
-    Raises:
-        UserError: a card's picture is missing or unreadable.
-    """
-    from aac.pictures import open_picture
-    from train.data.dataset import find_pictures
-
-    encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
-    paths = find_pictures(samples, images)
-    for first in range(0, len(paths), BATCH):
-        group = paths[first : first + BATCH]
-        features, sizes = model.encode_pictures([open_picture(path) for path in group])
-        encoded |= {nfc(p.name): pair for p, pair in zip(group, zip(features, sizes, strict=True), strict=True)}
-    return encoded
-
-
-def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
-    """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
-    from train.interpreter.requests import Request
-
-    return [
-        Request(
-            features=[cards[card][0] for card in sample.cards],
-            sizes=[cards[card][1] for card in sample.cards],
-            persona=sample.persona,
-            context=sample.context,
-            keywords=list(sample.keywords) if keywords else None,
-        )
-        for sample in samples
-    ]
-
-
-def generate(model: Network, requests: Sequence[Request], what: str, confidence: bool = False) -> list[list[Candidate]]:
-    """Candidates for every request in the order given; rows with equally many cards are decoded together."""
-    from tqdm import tqdm
-
-    from train.interpreter.answering import interpret_parsed
-
-    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
-    results: list[list[Candidate]] = [[] for _ in requests]
-    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
-        group = order[first : first + BATCH]
-        told = interpret_parsed(model, [requests[i] for i in group], confidence=confidence)
-        for i, three in zip(group, told, strict=True):
-            results[i] = three
-    return results
-
-
-def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
-    """How many styles of the reference answers the classifier reads without being told any: [rows, (right, answers)].
-
-    Chance is one in three.
-    """
-    import numpy as np
-    import torch
-
-    from train.interpreter.decoding import Prefilled
-    from train.interpreter.requests import prompt_batch
-
-    counts = np.zeros((len(samples), 2))
-    for first in range(0, len(samples), BATCH):
-        rows = slice(first, first + BATCH)
-        texts = [text for sample in samples[rows] for text in sample.output]
-        with torch.inference_mode():
-            scores = Prefilled(model, *prompt_batch(model, requests[rows])).style_confidence(texts)
-        read = scores.argmax(-1).view(-1, INTERPRETATIONS).cpu()
-        counts[rows, 0], counts[rows, 1] = (read == torch.arange(INTERPRETATIONS)).sum(1), INTERPRETATIONS
-    return counts
-
-
-def sources(three: Sequence[Sequence[Candidate]]) -> dict[str, np.ndarray]:
-    """Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all."""
-    import numpy as np
-
-    from train.interpreter.candidates import Source
-
-    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in three]
-    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in three]
-    return {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
 
 
 def read_predictions(path: Path, samples: Sequence[Sample], known: set[int] | None = None) -> list[list[str]]:
@@ -173,11 +78,3 @@ def write_predictions(path: Path, samples: Sequence[Sample], threes: Sequence[Se
     whole = ([*three, *[""] * (INTERPRETATIONS - len(three))] for three in threes)
     lines = zip(samples, whole, strict=True)
     write_atomic(path, b"".join(json_bytes({"id": sample.id, "interpretations": three}) for sample, three in lines))
-
-
-def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:
-    """Features and frame of a white picture: what a model sees where only the words of the cards are told."""
-    from PIL import Image
-
-    features, sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
-    return features[0], sizes[0]

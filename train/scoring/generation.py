@@ -1,0 +1,141 @@
+"""What a model says of rows: their cards encoded once, then candidates in batches, and what only the model can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aac.records import INTERPRETATIONS, Sample, nfc
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from train.interpreter.candidates import Candidate
+    from train.interpreter.requests import Request
+    from train.models.network import Network
+
+    Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
+
+BATCH = 32
+
+
+@dataclass
+class Answers:
+    """What a system says of rows.
+
+    Attributes:
+        threes: three sentences a row.
+        notes: for each row, where sentences come from that are not the model's own first ones.
+        counts: metrics that only the model can tell, [rows, m] each.
+    """
+
+    threes: list[list[str]]
+    notes: list[list[str]] = field(default_factory=list)
+    counts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.notes = self.notes or [[] for _ in self.threes]
+
+
+def answers(model: Network, requests: Sequence[Request], what: str, styles_of: Sequence[Sample] = ()) -> Answers:
+    """The model's, in the order of the requests.
+
+    Args:
+        model, requests: see `requests_of`.
+        what: a word for the progress bar.
+        styles_of: the requests' rows, where the styles of their reference answers are to be read too.
+    """
+    from train.interpreter.candidates import Source
+
+    rows = generate(model, requests, what)
+    # Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all.
+    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in rows]
+    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in rows]
+    counts = {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
+    if styles_of:
+        counts["style_accuracy"] = styles_read(model, styles_of, requests)
+    notes = [[c.source for c in row if c.source is not Source.MODEL] for row in rows]
+    return Answers([[c.text for c in row] for row in rows], notes, counts)
+
+
+def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:
+    """The samples' distinct cards, each encoded once.
+
+    Raises:
+        UserError: a card's picture is missing or unreadable.
+    """
+    from aac.pictures import open_picture
+    from train.data.dataset import find_pictures
+
+    encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
+    paths = find_pictures(samples, images)
+    for first in range(0, len(paths), BATCH):
+        group = paths[first : first + BATCH]
+        features, sizes = model.encode_pictures([open_picture(path) for path in group])
+        encoded |= {nfc(p.name): pair for p, pair in zip(group, zip(features, sizes, strict=True), strict=True)}
+    return encoded
+
+
+def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
+    """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
+    from train.interpreter.requests import Request
+
+    return [
+        Request(
+            features=[cards[card][0] for card in sample.cards],
+            sizes=[cards[card][1] for card in sample.cards],
+            persona=sample.persona,
+            context=sample.context,
+            keywords=list(sample.keywords) if keywords else None,
+        )
+        for sample in samples
+    ]
+
+
+def generate(model: Network, requests: Sequence[Request], what: str) -> list[list[Candidate]]:
+    """Candidates for every request in the order given; rows with equally many cards are decoded together."""
+    from tqdm import tqdm
+
+    from train.interpreter.answering import interpret_parsed
+
+    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
+    results: list[list[Candidate]] = [[] for _ in requests]
+    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
+        group = order[first : first + BATCH]
+        told = interpret_parsed(model, [requests[i] for i in group], confidence=False)
+        for i, three in zip(group, told, strict=True):
+            results[i] = three
+    return results
+
+
+def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
+    """How many styles of the reference answers the classifier reads without being told any: [rows, (right, answers)].
+
+    Chance is one in three.
+    """
+    import torch
+
+    from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import prompt_batch
+
+    counts = np.zeros((len(samples), 2))
+    for first in range(0, len(samples), BATCH):
+        rows = slice(first, first + BATCH)
+        texts = [text for sample in samples[rows] for text in sample.output]
+        with torch.inference_mode():
+            scores = Prefilled(model, *prompt_batch(model, requests[rows])).style_confidence(texts)
+        read = scores.argmax(-1).view(-1, INTERPRETATIONS).cpu()
+        counts[rows, 0], counts[rows, 1] = (read == torch.arange(INTERPRETATIONS)).sum(1), INTERPRETATIONS
+    return counts
+
+
+def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:
+    """Features and frame of a white picture: what a model sees where only the words of the cards are told."""
+    from PIL import Image
+
+    features, sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
+    return features[0], sizes[0]
