@@ -32,7 +32,9 @@ def test_every_term_is_a_sum_over_something_counted(model: Any) -> None:
     alone = [terms_of(model, [row]) for row in rows(model)]
     for name, term in together.items():
         assert term.total.ndim == 0 and term.per in counted, name
-        assert float(term.total.detach()) == pytest.approx(sum(float(one[name].total.detach()) for one, _ in alone), rel=1e-4), name
+        assert float(term.total.detach()) == pytest.approx(
+            sum(float(one[name].total.detach()) for one, _ in alone), rel=1e-4
+        ), name
     assert counted == {key: sum(each[key] for _, each in alone) for key in counted}
 
 

@@ -56,23 +56,52 @@ def assert_same_run(workspace: Path, undisturbed: tuple[dict[str, Any], list[dic
 
 
 class At:
-    """Sends this process a signal just before its forward pass number `forward` of training."""
+    """Just before forward pass number `forward` of training, sends a signal: to this process, to its group, or to its
+    workers. What workers there are is written into `pids`."""
 
-    def __init__(self, forward: int, number: int = signal.SIGKILL) -> None:
-        self.forward, self.number = forward, number
+    def __init__(
+        self, forward: int, number: int = signal.SIGKILL, whom: str = "process", pids: Path | None = None
+    ) -> None:
+        self.forward, self.number, self.whom, self.pids = forward, number, whom, pids
 
     def __call__(self) -> None:
+        from train.data import workers
         from train.loop.update import Updater
 
+        os.setpgid(0, 0)
+        workers.PATIENCE = 3
         inputs, seen = Updater.inputs, []
 
         def counted(updater: Any, batch: Any) -> Any:
             seen.extend([1] * updater.wrapped.training)
             if updater.wrapped.training and len(seen) == self.forward:
-                os.kill(os.getpid(), self.number)
+                self.send()
             return inputs(updater, batch)
 
         Updater.inputs = counted
+
+    def send(self) -> None:
+        import multiprocessing
+
+        children = [child.pid for child in multiprocessing.active_children()]
+        if self.pids:
+            self.pids.write_text(json.dumps(children))
+        if self.whom == "group":
+            os.killpg(os.getpgrp(), self.number)
+        for pid in children if self.whom == "workers" else [os.getpid()] if self.whom == "process" else []:
+            os.kill(pid, self.number)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, within ten seconds."""
+    until = time.time() + 10
+    while time.time() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 class InSave:
@@ -138,19 +167,38 @@ def test_killed_and_resumed_is_undisturbed(undisturbed: Any, tmp_path: Path, mom
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 0), (signal.SIGTERM, 2), (signal.SIGINT, 0)])
-def test_stopped_and_resumed_is_undisturbed(undisturbed: Any, tmp_path: Path, number: int, workers: int) -> None:
-    """SIGTERM and Ctrl-C in mid-accumulation: the step is finished and saved, nothing is run again."""
+@pytest.mark.parametrize("whom", ["process", "group"])
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_resumed_is_undisturbed(
+    undisturbed: Any, tmp_path: Path, number: int, workers: int, whom: str
+) -> None:
+    """SIGTERM and Ctrl-C in mid-accumulation: the step is finished and saved, nothing is run again, nobody stays."""
     untouched, expected = undisturbed
-    workspace, errors = tmp_path / "run", tmp_path / "errors.txt"
+    workspace, errors, pids = tmp_path / "run", tmp_path / "errors.txt", tmp_path / "pids"
     shutil.copytree(untouched, workspace)
     line = arguments(workspace, *settings(100, workers))
-    code, said = run(line, errors, At(13, number))  # the first micro-batch of update 7
+    code, said = run(line, errors, At(13, number, whom, pids))  # the first micro-batch of update 7
     assert code == 128 + number and "checkpoint_step_7.pt" in said and "--resume" in said, said
-    assert loss_log(workspace)[-1]["step"] == 7
-    code, said = run([*line, "--resume", "auto"], errors)
-    assert code == 0, said
+    assert "Traceback" not in said and loss_log(workspace)[-1]["step"] == 7
+    children = json.loads(pids.read_text())
+    assert len(children) == workers and all(map(gone, children))
+    if (workers > 0) == (whom == "group"):  # half of them are enough
+        code, said = run([*line, "--resume", "auto"], errors)
+        assert code == 0, said
+        assert_same_run(workspace, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_workers_that_die_or_say_nothing_are_done_without(undisturbed: Any, tmp_path: Path, number: int) -> None:
+    untouched, expected = undisturbed
+    workspace, errors, pids = tmp_path / "run", tmp_path / "errors.txt", tmp_path / "pids"
+    shutil.copytree(untouched, workspace)
+    code, said = run(arguments(workspace, *settings(2, 2)), errors, At(3, number, "workers", pids))
+    assert code == 0 and "num_workers 2: " in said and "Traceback" not in said, said
     assert_same_run(workspace, expected)
+    assert all(map(gone, json.loads(pids.read_text())))
 
 
 @pytest.mark.slow

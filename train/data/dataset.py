@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -203,18 +202,3 @@ def find_cards(records: Mapping[str, int], folder: str | Path) -> list[Path]:
         card = missing[0]
         raise UserError(f"record {records[card]}: card {card!r} is not in {folder} ({len(missing)} cards are missing)")
     return [there[card] for card in sorted(records)]
-
-
-def loader(dataset: AACDataset, batches: BucketedBatches, collator: Collator, workers: int = 0) -> Any:
-    """A DataLoader of `collator`'s results, whose iterator draws no number from the global generator (a resumed run
-    must not drift). Workers are forked: they inherit the encoded texts, and need nothing that pickles."""
-    if workers:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warns in every fork
-    return torch.utils.data.DataLoader(
-        dataset,
-        batch_sampler=batches,
-        collate_fn=collator,
-        num_workers=workers,
-        multiprocessing_context="fork" if workers else None,
-        generator=torch.Generator().manual_seed(0),
-    )

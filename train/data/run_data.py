@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aac.records import Sample, nfc, read_clusters
 from train.config.train_config import at_root
 from train.data import loading
-from train.data.dataset import AACDataset, BucketedBatches, Collator, find_cards, loader
+from train.data.dataset import AACDataset, BucketedBatches, Collator, find_cards
 from train.data.features import CardFeatures
+from train.data.workers import Loader
 from train.models import loss
 from train.models.batch import Batch
 from train.models.conditioning import nearest_cluster
@@ -90,6 +91,7 @@ class RunData:
         longest_form = rows_of(self.splits["train"], {"keyword": 0.0})
         switch = model.backbone.config.original_max_position_embeddings
         self.collator = Collator(model.encoder, clusters, switch, config["seed"], config["style_dropout"], parts=parts)
+        self.loader = Loader(self.train_set, self.collator, config["num_workers"])
         count = self.collator.positions
         self.lengths = array("i", (count(longest_form[i]) for i in range(len(longest_form))))
         longest = max(max(self.lengths), *(count(self.val_set[i]) for i in range(len(self.val_set))))
@@ -108,9 +110,10 @@ class RunData:
         while True:
             self.train_set.epoch = self.batches.epoch = self.collator.epoch = epoch
             self.batches.start = done
-            groups = iter(loader(self.train_set, self.batches, self.collator, self.config["num_workers"]))
-            for mine, counted, size in self.batches.windows():
-                yield _window([next(groups) for _ in mine], counted, size, epoch)
+            dealt = self.batches.windows()
+            read = self.loader([group for mine, _, _ in dealt for group in mine])
+            for mine, counted, size in dealt:
+                yield _window([next(read) for _ in mine], counted, size, epoch)
             epoch, done = epoch + 1, 0
 
     def longest_window(self) -> Window:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from dataclasses import fields as fields_of
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from aac.records import Context, Persona
 from train.models.conditioning import CONTEXT_FIELDS, NO_STYLE, Conditions, persona_categories
 from train.models.prompt import PromptEncoder
+from train.models.tensors import Tensors
 
 IGNORE = -100
 _CARDS, _PREFERRED = 4, 8
@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass
-class Batch:
+class Batch(Tensors):
     """Tensors of a step. B rows, L positions, N answers in the batch (row by row), A longest answer.
 
     `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
@@ -59,13 +59,6 @@ class Batch:
     conditions: Conditions
     records: list[int]  # each once, also where it takes several rows
     prefix: int  # positions that every row spends on its prompt
-
-    def to(self, device: torch.device | str) -> Batch:
-        moved = {f.name: getattr(self, f.name) for f in fields_of(self)}
-        for name, value in moved.items():
-            if isinstance(value, Tensor | Conditions):
-                moved[name] = value.to(device)
-        return Batch(**moved)
 
     @property
     def label_tokens(self) -> int:

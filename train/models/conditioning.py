@@ -6,7 +6,7 @@ Free text is read from its tokens, never looked up by id, so that unseen persona
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from aac.records import Persona
 from train.models.attention import attend
+from train.models.tensors import Tensors
 
 # Position 0 of each vocabulary is "unknown".
 PERSONA_VOCABULARIES: dict[str, tuple[str, ...]] = {
@@ -37,7 +38,7 @@ def persona_categories(persona: Persona) -> list[int]:
 
 
 @dataclass
-class Conditions:
+class Conditions(Tensors):
     """What a batch knows beside its prompts. Padding: text ids -1, clusters -1."""
 
     categories: Tensor  # (B, 5) indices into PERSONA_VOCABULARIES
@@ -47,9 +48,6 @@ class Conditions:
     context_position: Tensor  # (B, T) tokens left in the field after this one
     card_clusters: Tensor  # (B, 4)
     preferred_clusters: Tensor  # (B, 8)
-
-    def to(self, device: torch.device | str) -> Conditions:
-        return Conditions(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 class Memory(NamedTuple):
