@@ -299,3 +299,24 @@ def test_words_in_names_alone_are_cleaned_too() -> None:
 
     assert card_keyword("12_손_씻기.png") == "손 씻기" and card_keyword("12_물\u200b.png") == "물"
     assert card_keyword("12_500_500.png") == "" and card_keyword("12_물.png") == "물"
+
+
+def test_a_card_set_is_a_folder_and_a_table(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As CONTRIBUTING.md says: pictures under any names, and a line a picture. What is forgotten is named."""
+    own = home / "우리 카드"
+    (home / "dataset/images").rename(own)
+    for number, word in enumerate(WORDS, start=1):
+        (own / f"{number}_{word}.png").rename(own / f"img-{number:03}.png")
+    draw_card(own / "img-017.png", 17)  # has no line
+    lines = [f"img-{number:03}.png,{word},{'' if number == 1 else 'CC BY 4.0'}" for number, word in enumerate(WORDS, 1)]
+    table = own / "cards.csv"
+    table.write_text("\n".join(["file,keyword,licence", *lines, ""]), encoding="utf-8")
+    assert prepare(home, "--images", str(own), "--labels", str(table)) == 0
+    found = read_json(home / "dataset/processed/cards.json")
+    assert [card["keyword"] for card in found["cards"]] == WORDS
+    assert [entry["file"] for entry in found["rejected"]] == ["img-017.png"]
+    counted = read_json(home / "dataset/processed/coverage.json")["cards_by_licence"]
+    assert counted == {"CC BY 4.0": 15, "not stated": 1}
+    capsys.readouterr()
+    assert data_prepare.main(["--workspace", str(home), "--images", str(own), "--check"]) == 0
+    assert "fit to train on" in capsys.readouterr().out

@@ -16,9 +16,11 @@ import pytest
 from PIL import Image
 
 from aac.io import UserError
-from aac.lexicon import load_lexicon
+from aac.lexicon import Card, load_lexicon
 from aac.records import card_keyword, nfc
 from dataset.prepare import symbols
+from dataset.prepare.cluster import CATEGORY_NAMES
+from dataset.prepare.teachers.reading import read
 
 CODES = sorted({code for row in symbols.load_compositions() for code in row.hexcodes})
 SKIN_TONES = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"}
@@ -99,6 +101,27 @@ def test_every_card_has_one_well_formed_composition_of_its_own() -> None:
         for code in row.hexcodes:
             assert re.fullmatch(r"[0-9A-F]{4,5}(-[0-9A-F]{4,5})*", code), row
             assert not SKIN_TONES & set(code.split("-")), row
+
+
+def forgotten(card: Card) -> list[str]:
+    """Where a word of the shipped set does not stand, though it must."""
+    drawn = {line.split(",")[1] for line in symbols.SYMBOLS_FILE.read_text(encoding="utf-8").splitlines()}
+    others = (other.keyword for other in load_lexicon() if other.keyword != card.keyword)
+    joined = any(read(frozenset((card.keyword, other))) for other in others)
+    stands = {"symbols.csv": card.keyword in drawn, "CATEGORY_NAMES": card.category in CATEGORY_NAMES}
+    return [name for name, there in {**stands, "frames.json": joined}.items() if not there]
+
+
+def test_a_shipped_word_is_drawn_named_and_joined() -> None:
+    assert not {card.keyword: missing for card in load_lexicon() if (missing := forgotten(card))}
+
+
+def test_a_word_that_was_added_by_half_is_found() -> None:
+    assert forgotten(Card(999, "감자칼", "noun", "gadget", "peeler")) == [
+        "symbols.csv",
+        "CATEGORY_NAMES",
+        "frames.json",
+    ]
 
 
 def test_layouts_stay_on_the_card() -> None:
