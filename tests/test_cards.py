@@ -153,6 +153,8 @@ def test_bombs_folders_and_unreadable_names_are_rejected_by_name(home: Path, cap
         ("file,keyword\n2462.png,사과,배\n", "line 2: more fields than columns"),
         ("", "the first line must name"),
         ("2462.png,사과\n", "the first line must name"),
+        ("file,keyword,keyword\n2462.png,사과,배\n", "the column keyword stands twice"),
+        ("file,keyword\n2462.png," + "가" * 140_000, "line 2: not CSV"),
     ],
 )
 def test_a_defective_labels_file_is_refused(

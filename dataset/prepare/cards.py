@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from aac import pictures
 from aac.gate import control_text
-from aac.io import UserError, write_json
+from aac.io import UserError, read_text, write_json
 from aac.rules import PICTURES, card_keyword, card_name_problem, card_word, nfc
 from dataset.prepare.options import Options
 
@@ -189,26 +189,25 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
     """`file,id,keyword,sense,part_of_speech,category,synonyms,licence` by file name.
 
     Raises:
-        UserError: the file or its header is wrong, or a file stands in it twice.
+        UserError: the file or its header is wrong, or a file or a column stands in it twice.
     """
+    table = csv.DictReader(io.StringIO(read_text(path), newline=""))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found (--labels)") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8; in a spreadsheet, save as CSV UTF-8") from None
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    columns = ["licence" if name == "license" else nfc(name or "") for name in table.fieldnames or ()]
-    table.fieldnames = columns
+        columns = ["licence" if name == "license" else nfc(name or "") for name in table.fieldnames or ()]
+        table.fieldnames = columns
+        rows = [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise UserError(f"{path}: line {table.line_num + 1}: not CSV ({error})") from None
     if not {"file", "keyword"} <= set(columns):
         raise UserError(
             f"{path}: the first line must name the columns file and keyword (also {', '.join(LABEL_FIELDS)})"
         )
+    if twice := [name for name in ("file", *LABEL_FIELDS) if columns.count(name) > 1]:
+        raise UserError(f"{path}: the column {twice[0]} stands twice; keep one of them")
     if unknown := [name for name in columns if name not in ("file", *LABEL_FIELDS)]:
         log.warning("      %s: columns that are not used: %s", path, ", ".join(unknown))
     labels: dict[str, dict[str, str]] = {}
-    for row in table:
-        line = table.line_num
+    for line, row in rows:
         if None in row:
             raise UserError(f"{path}: line {line}: more fields than columns; put a text with commas in quotes")
         name, keyword = nfc(row["file"] or ""), card_word(row["keyword"] or "")
