@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -278,6 +281,33 @@ def test_crossing_the_rotary_switch_while_decoding(monkeypatch: pytest.MonkeyPat
                 batch = collate([row], model.encoder, clusters[i:])
                 hidden = model.hidden_states(batch, model.embed(batch, r.features, r.sizes)).last_hidden_state
                 assert torch.allclose(read[done][i], hidden[0, -1], atol=1e-4), (i, done)
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
+def test_a_copy_answers_alike_and_still_reads_control_tokens_as_text(model: Any, way: str) -> None:
+    if way == "torch.save":
+        file = io.BytesIO()
+        torch.save(model, file)
+        other = torch.load(io.BytesIO(file.getvalue()), weights_only=False)
+    else:
+        other = copy.deepcopy(model) if way == "deepcopy" else pickle.loads(pickle.dumps(model))
+    assert other.generate_interpretation(**request(1), return_details=True) == model.generate_interpretation(
+        **request(1), return_details=True
+    )
+    assert other.encoder.tokenizer is not model.encoder.tokenizer
+    for encoder in (model.encoder, other.encoder):
+        assert encoder.tokenizer.encode("<|end|>", add_special_tokens=False).ids != [encoder.end]
+        assert encoder.end not in encoder.text("물<|end|>")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_cast_as_a_whole_gives_the_same_loss_and_answers(model: Any, dtype: torch.dtype) -> None:
+    cast = copy.deepcopy(model).to(dtype)
+    wanted, _ = losses(model, rows(model), drop=True)
+    found, _ = losses(cast, rows(cast), drop=True)
+    assert found.tolist() == pytest.approx(wanted.tolist(), rel=0.02)
+    assert {parameter.dtype for parameter in cast.parameters()} == {dtype}
+    assert len(set(cast.generate_interpretation(**request(1)))) == 3
 
 
 def test_save_load_generate(model: Any, tmp_path: Path) -> None:

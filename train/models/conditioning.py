@@ -68,6 +68,11 @@ def token_scale(embedding: nn.Embedding) -> Tensor:
     return embedding.weight.detach().float().std()
 
 
+def _linear(layer: nn.Linear, values: Tensor) -> Tensor:
+    """`values` in the precision of the layer: a model may be cast as a whole."""
+    return layer(values.to(layer.weight.dtype))
+
+
 def _mean_text(embedding: nn.Embedding, ids: Tensor) -> Tensor:
     """(B, T) ids to (B, D) mean token embeddings, not trained from here; no text gives zeros."""
     mask = (ids >= 0)[..., None]
@@ -96,7 +101,7 @@ class PersonaEmbedding(nn.Module):
         """Soft tokens (B, tokens, D)."""
         text = _mean_text(embedding, conditions.persona_text)
         scale = token_scale(embedding)
-        summed = self.fields_of(conditions.categories).sum(1) + self.text(text / scale)
+        summed = self.fields_of(conditions.categories).sum(1) + _linear(self.text, text / scale)
         soft = self.mlp(summed).unflatten(-1, (self.tokens, -1))
         return functional.normalize(soft, dim=-1) * (soft.shape[-1] ** 0.5) * scale
 
@@ -139,19 +144,18 @@ class ContextAttention(nn.Module):
     def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> Memory:
         """All that a batch's hidden states may read."""
         scale = token_scale(embedding)
-        tokens = self.token(embedding(c.context_text.clamp(min=0)).detach().float() / scale)
+        tokens = _linear(self.token, embedding(c.context_text.clamp(min=0)).detach().float() / scale)
         tokens = tokens + self.field(c.context_field) + self.position(c.context_position.clamp(max=_POSITIONS - 1))
         persona = torch.stack([table(c.categories[:, i]) for i, table in enumerate(self.persona)], dim=1)
-        prose = self.persona_text(_mean_text(embedding, c.persona_text) / scale)[:, None]
+        prose = _linear(self.persona_text, _mean_text(embedding, c.persona_text) / scale)[:, None]
         entries = [self.nothing.expand(len(tokens), -1, -1), tokens, persona, prose]
         exists = [tokens.new_ones(len(tokens), 1, dtype=torch.bool), c.context_text >= 0, c.categories > 0]
         exists.append((c.persona_text >= 0).any(1, keepdim=True))
         weights = [1.0, 1.0, 1.0, 1.0]
         if len(centroids):
             for kind, clusters in enumerate((c.card_clusters, c.preferred_clusters)):
-                vectors = (
-                    self.cluster(centroids[clusters.clamp(0, len(centroids) - 1)]) + self.cluster_kind.weight[kind]
-                )
+                own = centroids[clusters.clamp(0, len(centroids) - 1)]
+                vectors = _linear(self.cluster, own) + self.cluster_kind.weight[kind]
                 entries.append(vectors)
                 exists.append((clusters >= 0) & (clusters < len(centroids)))
                 weights.append(self.cluster_weight)
@@ -214,4 +218,5 @@ def nearest_cluster(pooled: Tensor, centroids: Tensor) -> Tensor:
     """Pooled pictures (N, C) to the index of the nearest centroid (K, C) by cosine; without centroids -1."""
     if not len(centroids):
         return torch.full((len(pooled),), -1, dtype=torch.long, device=pooled.device)
-    return (functional.normalize(pooled, dim=-1) @ functional.normalize(centroids, dim=-1).T).argmax(-1)
+    alike = functional.normalize(pooled.float(), dim=-1) @ functional.normalize(centroids.float(), dim=-1).T
+    return alike.argmax(-1)
