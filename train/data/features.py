@@ -17,6 +17,7 @@ from torch import Tensor
 from aac.io import UserError, write_atomic
 from aac.pictures import READING, open_picture
 from train.models import backbones
+from train.models.known_cards import thumbnail
 
 if TYPE_CHECKING:
     from train.models.network import Network
@@ -31,7 +32,7 @@ class CardFeatures:
     The file is keyed by the pictures' bytes, the processor's settings, the boundary and the frozen weights, so that a
     stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, on the CPU, fp16 from an
     fp16 tower, else fp32: the tower's (V, P, C), (V, 3, S, S) where the tower trains, (tokens, D) where the projector
-    does not; `pooled`: (N, C).
+    does not; `pooled`: (N, C); `thumbnails`: see `known_cards.py`.
 
     One process encodes while others wait. Older files are deleted, the least used first, where all of them together
     take more than `feature_cache_gb` of the model's config.
@@ -58,6 +59,7 @@ class CardFeatures:
                 self.shapes = table["shapes"].tolist()
                 self.starts = [0, *table["shapes"].prod(axis=1).cumsum().tolist()]
                 self.pooled = torch.from_numpy(table["pooled"])
+                self.thumbnails = table["thumbnails"]
                 dtype = np.dtype(str(table["dtype"]))
             self.numbers = np.memmap(table_file.with_suffix(".bin"), dtype=dtype, mode="r", shape=self.starts[-1])
 
@@ -78,7 +80,7 @@ def _key(model: Network, pictures: Sequence[Path]) -> str:
     for path in pictures:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     kind = backbones.boundary(model.backbone)
-    digest.update(f"2|{READING}|{kind}|{model.processor.identity}".encode())
+    digest.update(f"3|{READING}|{kind}|{model.processor.identity}".encode())
     vision = model.backbone.model.vision
     for name, parameter in (vision if kind == "projector" else vision.tower).named_parameters():
         if not parameter.requires_grad:
@@ -96,11 +98,13 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     unfinished = data_file.with_suffix(".tmp")
     sizes: list[tuple[int, int]] = []
     pooled: list[Tensor] = []
+    thumbnails: list[np.ndarray] = []
     shapes: list[tuple[int, ...]] = []
     try:
         with open(unfinished, "wb") as file:
             for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
                 images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
+                thumbnails += [thumbnail(image) for image in images]
                 features, frames = model.encode_pictures(images)
                 pooled.append(backbones.pool_cards(model.backbone, features).cpu())
                 if finish:
@@ -122,6 +126,7 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
         unfinished.unlink(missing_ok=True)
     # Data before its table: a table that exists has its data.
     table = {"sizes": sizes, "shapes": shapes, "pooled": torch.cat(pooled).numpy(), "dtype": numbers.dtype.str}
+    table["thumbnails"] = np.stack(thumbnails)
     buffer = io.BytesIO()
     np.savez(buffer, **table)
     write_atomic(table_file, buffer.getvalue())

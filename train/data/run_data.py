@@ -19,6 +19,7 @@ from train.data.workers import Loader
 from train.models import loss
 from train.models.batch import Batch
 from train.models.conditioning import nearest_cluster
+from train.models.known_cards import KnownCards
 
 if TYPE_CHECKING:
     from train.models.network import Network
@@ -65,8 +66,10 @@ class RunData:
         self.identity = {"rows": read.digest, "clusters": loading.digest_of_clusters(self.clusters)}
 
     def encode_cards(self, model: Network, new_clusters: bool) -> None:
-        """The cards' features under the model's tower; with `new_clusters` the model's centroids from them."""
+        """The cards' features under the model's tower; the model's table of known cards and, with `new_clusters`, its
+        centroids follow from them."""
         self.features = CardFeatures(model, self.pictures, self.path.parent / "features")
+        model.cards = KnownCards(self.names, self.features.thumbnails)
         if new_clusters:
             centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
             model.centroids = centroids.to(model.device)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.models import backbones, checkpoint, parts
+from train.models.known_cards import KnownCards
 from train.models.network import Network
 
 log = logging.getLogger("aac")
@@ -122,6 +123,8 @@ class AACMultimodalModel(Network):
         tokenizer = Tokenizer.from_str(state["tokenizer"]) if state["tokenizer"] else None
         model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype)
         backbones.check_identity(state["base"], backbones.identity(settings, model.backbone), where)
+        if "cards" in state:
+            model.cards = KnownCards.from_state(state["cards"], where)
         own = model.state_dict()
         reshaped = [name for name, value in state["model"].items() if name in own and value.shape != own[name].shape]
         if reshaped:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aac.io import UserError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -73,8 +75,20 @@ class KnownCards:
         return {"words": self.words, "thumbnails": torch.from_numpy(self.thumbnails)}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> KnownCards:
-        return cls(state["words"], state["thumbnails"].numpy())
+    def from_state(cls, state: Any, where: str) -> KnownCards:
+        """What `state` gave.
+
+        Raises:
+            UserError: it is not that.
+        """
+        try:
+            words, thumbnails = state["words"], state["thumbnails"].numpy()
+            fits = thumbnails.shape == (len(words), _SIDE, _SIDE, 3) and thumbnails.dtype == np.uint8
+        except (AttributeError, KeyError, TypeError):
+            fits = False
+        if not fits or not all(isinstance(word, str) for word in words):
+            raise UserError(f"{where}: its table of known cards is malformed; use an earlier checkpoint")
+        return cls(words, thumbnails)
 
 
 def thumbnail(picture: Image) -> np.ndarray:

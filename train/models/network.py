@@ -20,6 +20,7 @@ from train.models.conditioning import (
     nearest_cluster,
     token_scale,
 )
+from train.models.known_cards import KnownCards
 from train.models.loss import Term, loss_terms
 from train.models.prompt import PromptEncoder
 
@@ -64,6 +65,7 @@ class Network(nn.Module):
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"])
         self.processor = shape.picture_processor(config["num_crops"])
+        self.cards: KnownCards | None = None  # of the data it is trained on
 
     # ------------------------------------------------------------------ embeddings
 
@@ -159,10 +161,11 @@ class Network(nn.Module):
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         tensors = self.state_dict()
         keep = {name: value for name, value in tensors.items() if whole or name in trained or name == "centroids"}
-        return {
+        state = {
             "format": checkpoint.FORMAT,
             "config": self.config,
             "base": backbones.identity(self.config, self.backbone),
             "tokenizer": self.encoder.tokenizer.to_str() if whole else "",
             "model": {name: value.detach().to("cpu", copy=True) for name, value in keep.items()},
         }
+        return state if self.cards is None else {**state, "cards": self.cards.state()}
