@@ -122,7 +122,7 @@ class AACMultimodalModel(Network):
         settings["device"] = device
         tokenizer = Tokenizer.from_str(state["tokenizer"]) if state["tokenizer"] else None
         model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype)
-        backbones.check_identity(state["base"], backbones.identity(settings, model.backbone), where)
+        backbones.check_identity(state["base"], model.backbone.base, where)
         if "cards" in state:
             model.cards = KnownCards.from_state(state["cards"], where)
         own = model.state_dict()

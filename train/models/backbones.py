@@ -85,6 +85,7 @@ class Backbone(Protocol):
     config: Any
     model: Core
     lm_head: nn.Module
+    base: dict[str, str]  # which weights a checkpoint stands on: id, digest, revision; set by `build`
     chat: ChatFormat
     # Patterns of the module names LoRA may adapt in the "decoder" (followed by a target's name), in the "vision" tower
     # (layers without a gradient left out) and in the "projector".
@@ -302,11 +303,6 @@ def fingerprint(folder: Path) -> dict[str, str]:
         digest.update(name.encode() + content)
     cached = folder.parent.name == "snapshots"
     return {"revision": folder.name if cached else "", "digest": digest.hexdigest()}
-
-
-def identity(config: dict[str, Any], model: nn.Module) -> dict[str, str]:
-    """Which base a checkpoint stands on: its id, its revision and a digest of its weights."""
-    return model.base
 
 
 def check_identity(stored: dict[str, str], here: dict[str, str], where: str) -> None:

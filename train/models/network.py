@@ -164,7 +164,7 @@ class Network(nn.Module):
         state = {
             "format": checkpoint.FORMAT,
             "config": self.config,
-            "base": backbones.identity(self.config, self.backbone),
+            "base": self.backbone.base,
             "tokenizer": self.encoder.tokenizer.to_str() if whole else "",
             "model": {name: value.detach().to("cpu", copy=True) for name, value in keep.items()},
         }
