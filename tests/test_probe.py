@@ -156,26 +156,27 @@ def test_paid_answers_stay_where_the_question_changed(
 
 
 def as_before(home: Path) -> None:
-    """The state as the version before wrote it: its steps 7 and 8 watched the text of the teacher's folder."""
+    """The state as the version before wrote it: its steps 7 and 8 watched texts of the teacher."""
     folder, path = home / "dataset/processed", home / "dataset/processed/.state.json"
     state = read_json(path)
     reads = {
-        "7": ("dataset.json", "enhanced_persona.json", "cards.json", "clustering_results.json", "centroids.npy",
-              "lexicon.csv", "teachers"),
-        "8": ("dataset_with_cards.json", "lexicon.csv", "teachers", "register.json"),
-    }  # fmt: skip
+        7: ("dataset.json", "enhanced_persona.json", "cards.json", "clustering_results.json", "centroids.npy"),
+        8: ("dataset_with_cards.json",),
+    }
     for number, names in reads.items():
-        digest = hashlib.sha256(json.dumps(state[number]["settings"]).encode())
-        for name in names:
-            path_of = ROOT / "aac" / name if name in ("lexicon.csv", "register.json") else folder / name
-            told = probe.TEXT_BEFORE if name == "teachers" else hashlib.sha256(path_of.read_bytes()).hexdigest()
-            digest.update(f"{name}:{told}\n".encode())
-        state[number]["inputs"] = digest.hexdigest()
+        lines = [f"{name}:{hashlib.sha256((folder / name).read_bytes()).hexdigest()}\n" for name in names]
+        lexicon = hashlib.sha256((ROOT / "aac/lexicon.csv").read_bytes()).hexdigest()
+        text = json.dumps(state[str(number)]["settings"]) + "".join(lines) + f"lexicon.csv:{lexicon}\n"
+        text += {7: f"teachers:{TEACHERS}\n", 8: f"teachers:{TEACHERS}\nregister.json:{REGISTER}\n"}[number]
+        state[str(number)]["inputs"] = hashlib.sha256(text.encode()).hexdigest()
     for record in state.values():
         record.pop("version", None)
     write_json(path, state)
 
 
+# Of the folder `teachers` and of register.json, as commit 0400ce3 had them.
+TEACHERS = "16f4f0226cd4c02505bae94159cc62773a557dcc58e7ac01dbecb09f9c01aeb1"
+REGISTER = "0c814a5e68fb9db12cdae365c13b74c519e3ac75900be31886a7dcf1e40fb6e2"
 LAST = ["7", "8"]
 
 
@@ -200,7 +201,7 @@ def test_a_data_set_of_the_version_before_is_understood(
         patched.setitem(probe.BEFORE, ("joins", "grammar"), "other hands")
         assert dry(home, capsys, steps=LAST) == {7: JOINS, 8: FOLLOWS}
         # Negative control: of another text nobody knows what it said.
-        patched.setattr(probe, "TEXT_BEFORE", "0" * 64)
+        patched.setattr(probe, "TEXT_BEFORE", {7: "teachers:another\n", 8: "teachers:another\n"})
         assert dry(home, capsys, steps=LAST) == {7: "its inputs changed", 8: FOLLOWS}
     before = content(home)
     assert prepare(home) == 0 and dry(home, capsys) == only()

@@ -18,7 +18,6 @@ from typing import Any
 
 from aac.io import UserError, hold, read_json, write_json
 from aac.lexicon import LEXICON_FILE
-from aac.register import REGISTER_FILE
 from dataset.prepare import append, cards, cluster, embed, personas, probe, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
 from dataset.prepare.options import Options
@@ -96,7 +95,7 @@ STEPS = (
     ),
     Step(
         *(8, "interpretations", teach.write_interpretations),
-        reads=("dataset_with_cards.json", "corrections", LEXICON_FILE, REGISTER_FILE),
+        reads=("dataset_with_cards.json", "corrections", LEXICON_FILE),
         writes=("dataset_completed.json",),
         settings=("seed", "teacher", "start", "limit", "asked", "send_personas"),
         version=lambda options: probe.says(options.teacher),
@@ -190,7 +189,7 @@ def _read_state(options: Options) -> dict[str, Any]:
             continue
         settings = known["settings"]
         with suppress(UserError):  # an input is gone
-            if known["inputs"] == _inputs(step, options, settings, probe.TEXT_BEFORE):
+            if known["inputs"] == _inputs(step, options, settings, probe.TEXT_BEFORE[step.number]):
                 known["inputs"] = _inputs(step, options, settings)
                 known["version"] = probe.BEFORE.get((asked, settings["teacher"]), "")
     return state
@@ -308,7 +307,7 @@ def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None
     """A digest over what a step reads: file contents and settings (the options' own unless given).
 
     Args:
-        text: as the version before took it, with the digest of the teacher's source text behind the lexicon's.
+        text: what the version before took beside the lexicon (`probe.TEXT_BEFORE`).
 
     Raises:
         UserError: a file is not there.
@@ -326,8 +325,8 @@ def _inputs(step: Step, options: Options, settings: dict[str, Any] | None = None
         if not path.exists() and name != "images":
             raise UserError(f"{path}: not found (--{name})")
         digest.update(f"{name if isinstance(name, str) else name.name}:{_digest(path)}\n".encode())
-        if text and name == LEXICON_FILE:
-            digest.update(f"teachers:{text}\n".encode())
+        if name == LEXICON_FILE:
+            digest.update(text.encode())
     return digest.hexdigest()
 
 

@@ -15,7 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from aac.io import read_json
 from aac.lexicon import load_lexicon
+from aac.register import REGISTER_FILE, levels
 from dataset.prepare.sampling import plausible
 from dataset.prepare.teach import complete
 
@@ -23,19 +25,22 @@ TABLES = Path(__file__).parent / "teachers"
 # Words that no lexicon holds, as users have them.
 OWN_WORDS = ("드론", "로봇", "뽀로로", "편의점", "고모", "모레", "코딩하다", "손을 흔들다", "시원하다", "어서")
 OFFERED = 30  # words to each hand: what may join it is what the teacher is asked
+AGE_WORDS = ("아동", "청소년", "성인", "노인", "")
 AGES, LENGTHS, LEVELS = (7, 15, 30, 70, ""), ("", "짧게", "자세히"), ("", "", "반말", "합쇼체")
 TOLD = (
     *("age", "gender", "disability_type", "communication_characteristics", "selection_complexity"),
     *("interesting_topics", "utterance_length", "speech_level"),
 )
 VOICES = ("first", "third")
-# The version before this module watched the text of the folder `teachers`: that text, and what its code would have
-# answered here. Its data sets are understood by these.
-TEXT_BEFORE = "16f4f0226cd4c02505bae94159cc62773a557dcc58e7ac01dbecb09f9c01aeb1"
+# The version before this module watched texts, the folder `teachers` and a table: what its steps took for them beside
+# the lexicon, and what its code would have answered here. Its data sets are understood by these.
+_FOLDER = "teachers:16f4f0226cd4c02505bae94159cc62773a557dcc58e7ac01dbecb09f9c01aeb1\n"
+_TABLE = "register.json:0c814a5e68fb9db12cdae365c13b74c519e3ac75900be31886a7dcf1e40fb6e2\n"
+TEXT_BEFORE = {7: _FOLDER, 8: _FOLDER + _TABLE}
 BEFORE = {
     ("joins", "grammar"): "c32ba184587a2288bd0f9fe2bac18e8d82e397980093f2d9c9d2db3e93c70feb",
     ("joins", "openai"): "",
-    ("says", "grammar"): "ceba6bd942eae35b3a51d0c25e887ead5b0a9d58b94fc3ad66d8b8708fb30659",
+    ("says", "grammar"): "8d48c8367f9f7b2f14a1b9e57e53fd88b76f4547e13f2e685111e11ebf3d89d5",
     ("says", "openai"): "bad04105b7bb5169f2e1397163010dc354362c665ad2ea4f6ed52ede6c422638",
 }
 
@@ -63,6 +68,8 @@ def _said() -> str:
             row = {"key": f"{number}|{size}", "keywords": words[:size], "input": {"persona": persona}}
             complete(row, 0)
             rows.append((row["input"]["context"], row["output"]))
+    heads = sorted(head for heads in read_json(REGISTER_FILE)["heads"].values() for head in heads)
+    rows += [levels(head, age) for head in heads for age in AGE_WORDS]
     tables = [path.read_text(encoding="utf-8") for path in sorted(TABLES.glob("*.json"))]
     return _digest([*rows, *tables])
 
