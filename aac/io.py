@@ -100,9 +100,9 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
     write_atomic(path, json_bytes(value, indent))
 
 
-def hold(file: int, path: Path) -> None:
-    """Hold an open file for this process until it is closed, however the process ends. Where there are no locks (some
-    network mounts, Windows) a warning names the folder.
+def hold(file: int, path: Path, wait: bool = False) -> None:
+    """Hold an open file for this process and its forks until they close it, however they end; `wait` until another
+    process lets it go. Where there are no locks (some network mounts, Windows) a warning names the folder.
 
     Raises:
         UserError: another process holds it.
@@ -110,7 +110,7 @@ def hold(file: int, path: Path) -> None:
     try:
         import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise UserError(f"{path}: another run is writing to it; wait until it is done, or stop it") from None
     except (ImportError, OSError) as error:

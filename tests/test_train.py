@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,109 @@ def test_wandb_without_a_login_is_said_before_training(
     assert not (workspace / "train").exists()
 
 
+def test_wandb_disabled_is_honoured(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    monkeypatch.setenv("WANDB_DISABLED", "true")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    for name in ("login", "init"):
+        monkeypatch.setattr(wandb, name, lambda **_: pytest.fail("W&B was asked"))
+    assert main(arguments(workspace, "--wandb", "--set", "max_steps=2")) == 0
+    assert "WANDB_DISABLED is set" in caplog.text
+
+
+# ---------------------------------------------------------------------- machines that lack something
+
+
+def test_in_another_thread_signals_stay_with_the_application(workspace: Path) -> None:
+    before, codes = signal.getsignal(signal.SIGTERM), []
+    line = arguments(workspace, "--set", "max_steps=2", "num_workers=1")
+    thread = threading.Thread(target=lambda: codes.append(main(line)))
+    thread.start()
+    thread.join()
+    assert codes == [0] and steps(workspace)[0] == 2 and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_only_unix_has_is_not_needed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No locks, no fork, no pread, no resource: as on Windows. The numbers are the same."""
+    import multiprocessing
+
+    assert main(arguments(workspace, "--set", "max_steps=2", "num_workers=2")) == 0
+    wanted = story(workspace)
+    for module in ("fcntl", "resource"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name in ("pread", "sysconf", "setpgid", "register_at_fork"):
+        monkeypatch.delattr(os, name)
+    for name in ("pthread_sigmask", "SIGCHLD"):
+        monkeypatch.delattr(signal, name)
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert main(arguments(workspace, "--overwrite", "--set", "max_steps=2", "num_workers=2")) == 0
+    assert story(workspace) == wanted and logged(workspace)[0]["memory_gib"] > 0
+    assert "cannot fork" in caplog.text and "checkpoints: no locks here" in caplog.text
+
+
+def test_a_mount_without_locks_is_named(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    def none(*_: Any) -> None:
+        raise OSError(37, "No locks available")
+
+    for name in ("flock", "lockf"):
+        monkeypatch.setattr(fcntl, name, none)
+    assert main(arguments(workspace, "--set", "max_steps=2")) == 0
+    assert f"{workspace / 'train/checkpoints'}: no locks here" in caplog.text
+
+
+def test_data_that_can_only_be_read(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    last: Last,
+) -> None:
+    """Cards are cached where the config says, or in the user's own folder; never an error while one is to be had."""
+    (workspace / "dataset/processed/features").touch()  # nothing can be made there, not even by root
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    line = arguments(workspace, "--overwrite", "--set", "max_steps=2")
+    assert main(line) == 0
+    assert len(list((tmp_path / "own/aac-interpreter/features").glob("*.npz"))) == 1
+    assert "feature_cache_dir" in caplog.text
+    assert main([*line, "feature_cache_dir=kept"]) == 0
+    assert len(list((workspace / "kept").glob("*.npz"))) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workspace / "tiny.json"))
+    assert main(line) == 2 and "set feature_cache_dir" in last()
+
+
+def test_a_cache_in_a_folder_that_can_only_be_read_is_used(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from train.data import features
+
+    assert main(arguments(workspace, "--set", "max_steps=2")) == 0
+    wanted = story(workspace)
+    monkeypatch.setattr(features, "_writable", lambda _: False)
+    monkeypatch.setattr(features, "_compute", lambda *_: pytest.fail("the cards were encoded again"))
+    caplog.clear()
+    assert main(arguments(workspace, "--overwrite", "--set", "max_steps=2")) == 0
+    assert story(workspace) == wanted and "cannot be written" not in caplog.text
+
+
+@pytest.mark.parametrize("flags", [[], ["-P"]])
+def test_the_path_of_an_application_stays(tmp_path: Path, flags: list[str]) -> None:
+    """Run with -P or imported, the command finds its packages and loses nobody else's."""
+    done = command(sys.executable, *flags, str(ROOT / "train/train.py"), "--help", cwd=tmp_path)
+    assert done.returncode == 0 and "--resume" in done.stdout
+    code = "import sys; first = sys.path[0]; import train.train; assert sys.path[0] == first; print(train.__file__)"
+    done = command(sys.executable, *flags, "-c", code, cwd=ROOT, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.stdout.strip() == str(ROOT / "train/__init__.py"), done.stderr
+
+
 # ---------------------------------------------------------------------- numbers that are none
 
 
@@ -331,10 +435,24 @@ def test_early_stopping(workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog
     line = arguments(workspace, "--set", "eval_steps=1", "early_stopping_patience=2", "max_steps=100")
     assert main(line) == 0
     assert "stopping early" in caplog.text and steps(workspace)[0] == 4
+    assert f"Done. Best val_loss 2.0000: {workspace / 'train/checkpoints/best_model.pt'}" in caplog.text
     best = checkpoint.load(workspace / "train/checkpoints/best_model.pt")
     assert best["metrics"] == {"val_loss": 2.0, "step": 2}
     assert main([*line, "--resume", "auto"]) == 0 and steps(workspace)[0] == 4  # it stays stopped
     assert next(values) == 9.0
+
+
+def test_a_best_model_that_is_gone_is_not_reported(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor waited for: the next evaluation of a resumed run writes it anew."""
+    best = workspace / "train/checkpoints/best_model.pt"
+    assert main(arguments(workspace, "--set", "max_steps=4")) == 0
+    best.unlink()
+    caplog.clear()
+    assert main(arguments(workspace, "--resume", "auto", "--set", "max_steps=4")) == 0
+    assert f"{best} is gone; newest checkpoint: {best.with_name('checkpoint_step_4.pt')}" in caplog.text
+    assert "Best val_loss" not in caplog.text
+    assert main(arguments(workspace, "--resume", "auto", "--set", "max_steps=8")) == 0
+    assert best.exists() and f"Done. Best val_loss {checkpoint.load(best)['metrics']['val_loss']:.4f}" in caplog.text
 
 
 # ---------------------------------------------------------------------- one folder, one run

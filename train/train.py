@@ -28,12 +28,14 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)  # not this folder, where `train` is this script
+HERE = Path(__file__).resolve().parent
+if sys.path[0] == str(HERE):  # run as a script: there `train` is this file
+    sys.path[0] = str(HERE.parent)
+elif str(HERE.parent) not in sys.path:  # python -P
+    sys.path.insert(0, str(HERE.parent))
 
 from aac.io import UserError  # noqa: E402
-from train.config.train_config import ROOT as CONFIG_ROOT  # noqa: E402
-from train.config.train_config import at_root, load_config  # noqa: E402
+from train.config.train_config import ROOT, at_root, load_config  # noqa: E402
 from train.loop.signals import StopSignal  # noqa: E402
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", metavar="FILE", help="JSON with keys of train/config/train_config.py")
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="override keys")
-    parser.add_argument("--workspace", metavar="DIR", default=CONFIG_ROOT, help="root of the config's relative paths")
+    parser.add_argument("--workspace", metavar="DIR", default=ROOT, help="root of the config's relative paths")
     parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases (numbers only)")
     parser.add_argument("--dry-run", action="store_true", help="one step, then what the run would need; saves nothing")
     again = parser.add_mutually_exclusive_group()
@@ -147,8 +149,7 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
     config = load_config(args.config, args.set)
     root = Path(args.workspace).resolve()
     check_hardware(config)
-    if args.wandb:
-        runlog.check_wandb()
+    use_wandb = args.wandb and runlog.check_wandb()
     import torch
 
     from train.loop import estimate, processes
@@ -163,7 +164,7 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
             trainer = set_up(config, root, accelerator, start, stop, args.dry_run)
             if args.dry_run:
                 return dry_run(trainer)
-            with open_log(trainer, args.wandb, args.overwrite) if trainer.is_main else nullcontext() as run_log:
+            with open_log(trainer, use_wandb, args.overwrite) if trainer.is_main else nullcontext() as run_log:
                 return trainer.run(run_log)
         except torch.OutOfMemoryError as error:
             raise MemoryError(estimate.out_of_memory(config, "outside the loop", 1, error)) from None

@@ -82,11 +82,12 @@ TRAIN_CONFIG: dict[str, Any] = {
     "clustering_results": "dataset/processed/clustering_results.json",  # clusters of the cards, by step 3
     "images_folder": "dataset/images",  # the cards' files
     "checkpoint_dir": "train/checkpoints",  # one run at a time writes here
+    "feature_cache_dir": "",  # of cached cards; empty: features/ beside processed_data, or in ~/.cache if read-only
     "feature_cache_gb": 20.0,  # most disk for cached cards (2.4 MB each in fp32); the least used caches go first
     "log_dir": "train/logs",  # log.jsonl, TensorBoard's events, curves.png
 }
 
-PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "log_dir")
+PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "feature_cache_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
 RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", "voice", *PATH_KEYS)
 # What a model is: a warm start takes these from its checkpoint.

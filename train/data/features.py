@@ -6,7 +6,9 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aac.io import UserError, write_atomic
+from aac.io import UserError, hold, write_atomic
 from aac.pictures import READING, open_picture
 from train.models import backbones
 from train.models.known_cards import thumbnail
@@ -35,25 +37,26 @@ class CardFeatures:
     does not; `pooled`: (N, C); `thumbnails`: see `known_cards.py`.
 
     One process encodes while others wait. Older files are deleted, the least used first, where all of them together
-    take more than `feature_cache_gb` of the model's config.
+    take more than `feature_cache_gb` of the model's config. A folder that cannot be written is only read; for cards
+    that are not in it, another one is used.
 
     Raises:
-        UserError: these cards alone would take more than that.
+        UserError: these cards alone would take more than that, or there is no folder to write into.
     """
 
     def __init__(self, model: Network, pictures: Sequence[Path], folder: Path) -> None:
-        from filelock import FileLock
-
-        folder.mkdir(parents=True, exist_ok=True)
         limit = int(model.config["feature_cache_gb"] * 1e9)
-        table_file = folder / f"{_key(model, pictures)}.npz"
-        with FileLock(folder / ".lock"):
-            if not (table_file.exists() and table_file.with_suffix(".bin").exists()):
+        name = f"{_key(model, pictures)}.npz"
+        folder = _usable(folder, name)
+        table_file = folder / name
+        with _one_at_a_time(folder):
+            if not _whole(table_file):
                 kind = backbones.boundary(model.backbone)
                 log.info("Reading %d cards up to the %s -> %s", len(pictures), kind, table_file)
                 _compute(model, pictures, table_file, limit)
-            os.utime(table_file)
-            _make_room(folder, table_file, limit)
+            with suppress(OSError):  # of a folder that can only be read
+                os.utime(table_file)
+                _make_room(folder, table_file, limit)
             with np.load(table_file) as table:
                 self.sizes = [(int(height), int(width)) for height, width in table["sizes"]]
                 self.shapes = table["shapes"].tolist()
@@ -73,6 +76,39 @@ class CardFeatures:
     def batch(self, indices: Sequence[int], device: torch.device | str) -> tuple[list[Tensor], list[tuple[int, int]]]:
         """Features and frames of a batch's distinct pictures, on the device."""
         return [self[i].to(device) for i in indices], [self.sizes[i] for i in indices]
+
+
+def _whole(table_file: Path) -> bool:
+    return table_file.exists() and table_file.with_suffix(".bin").exists()
+
+
+def _usable(folder: Path, name: str) -> Path:
+    """The folder, unless nothing can be written there and these cards are not in it: then one of the user's own."""
+    if _whole(folder / name) or _writable(folder):
+        return folder
+    spare = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aac-interpreter/features"
+    if not _writable(spare):
+        raise UserError(f"neither {folder} nor {spare} can be written; set feature_cache_dir to a folder that can")
+    log.warning("%s cannot be written: cards are kept in %s; feature_cache_dir chooses another folder", folder, spare)
+    return spare
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        with suppress(OSError):  # a folder that can only be read needs no lock
+            file = held.enter_context((folder / ".lock").open("a"))
+            hold(file.fileno(), folder / ".lock", wait=True)
+        yield
 
 
 def _key(model: Network, pictures: Sequence[Path]) -> str:

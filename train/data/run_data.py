@@ -56,6 +56,8 @@ class RunData:
 
     def __init__(self, config: dict[str, Any], root: Path) -> None:
         self.config, self.path = config, at_root(config["processed_data"], root)
+        asked = config["feature_cache_dir"]
+        self.cache = at_root(asked, root) if asked else self.path.parent / "features"
         self.clusters = read_clusters(at_root(config["clustering_results"], root))
         read = loading.load_splits(self.path, self.clusters.count)
         self.splits = read.splits
@@ -68,7 +70,7 @@ class RunData:
     def encode_cards(self, model: Network, new_clusters: bool) -> None:
         """The cards' features under the model's tower; the model's table of known cards and, with `new_clusters`, its
         centroids follow from them."""
-        self.features = CardFeatures(model, self.pictures, self.path.parent / "features")
+        self.features = CardFeatures(model, self.pictures, self.cache)
         model.cards = KnownCards(self.names, self.features.thumbnails)
         if new_clusters:
             centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)

@@ -24,6 +24,7 @@ class SampleFile(Sequence[Sample]):
         self.ends = array("q", [0])
 
     def append(self, sample: Sample) -> None:
+        self.file.seek(0, os.SEEK_END)
         self.ends.append(self.ends[-1] + self.file.write(pickle.dumps(sample, pickle.HIGHEST_PROTOCOL)))
         self.file.flush()  # a fork must not inherit half-written rows
 
@@ -36,5 +37,7 @@ class SampleFile(Sequence[Sample]):
         if isinstance(place, range):
             return [self[i] for i in place]
         start, stop = self.ends[place], self.ends[place + 1]
-        # Not through the file's own position, which forked workers would move for each other.
-        return pickle.loads(os.pread(self.file.fileno(), stop - start, start))
+        if hasattr(os, "pread"):  # not through the file's own position, which forked workers would move for each other
+            return pickle.loads(os.pread(self.file.fileno(), stop - start, start))
+        self.file.seek(start)
+        return pickle.loads(self.file.read(stop - start))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aac.io import UserError
+from aac.io import UserError, hold
 from train.models.checkpoint import load, step_checkpoints
 
 log = logging.getLogger("aac")
@@ -27,13 +28,12 @@ class Start:
 
 @contextmanager
 def one_run_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The system frees it however the process ends.
+    """Hold the folder's lock. The system frees it however the process ends. Where there are no locks a warning names
+    the folder.
 
     Raises:
         UserError: another run holds it, or the folder cannot be written.
     """
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / ".lock", "a")  # noqa: SIM115  closed below
@@ -42,12 +42,9 @@ def one_run_in(folder: Path) -> Iterator[None]:
             f"checkpoint_dir {folder}: cannot be written ({error.strerror}); set checkpoint_dir to a folder that can"
         ) from None
     with file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process alone: a forked worker does not hold it
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another run is training into this folder; wait for its end or set another checkpoint_dir"
-            ) from None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=file.close)  # a worker that outlives the run must not hold it
+        hold(file.fileno(), folder / ".lock")
         yield
 
 

@@ -15,14 +15,17 @@ from aac.io import UserError, read_lines, write_atomic
 log = logging.getLogger("aac")
 
 
-def check_wandb() -> None:
-    """Before anything is loaded.
+def check_wandb() -> bool:
+    """Before anything is loaded: whether `--wandb` is to log anywhere. WANDB_DISABLED says no, as to other trainers.
 
     Raises:
         UserError: `--wandb` without a login (or with a key that is refused) and not offline.
     """
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
+        log.info("WANDB_DISABLED is set: nothing goes to Weights & Biases")
+        return False
     if os.environ.get("WANDB_MODE", "").lower() in ("offline", "disabled", "dryrun"):
-        return
+        return True
     import wandb
 
     try:
@@ -33,6 +36,7 @@ def check_wandb() -> None:
         raise UserError(
             f"--wandb: {problem}; run `wandb login`, set WANDB_API_KEY, or log without an account: WANDB_MODE=offline"
         )
+    return True
 
 
 class RunLog:

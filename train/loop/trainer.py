@@ -45,6 +45,7 @@ class Trainer:
         self.accelerator, self.model, self.data, self.config = accelerator, model, data, config
         self.is_main, self.root, self.stop, self.stopping = accelerator.is_main_process, root, stop, 0
         self.checkpoints = at_root(config["checkpoint_dir"], root)
+        self.best_file = self.checkpoints / run_folder.BEST
         self.total = config["max_steps"] or data.updates_per_epoch * config["num_epochs"]
         self.warmup = optimization.warmup_updates(config, self.total)
         self.resumed = start.resume
@@ -103,7 +104,11 @@ class Trainer:
             path = self._save()
             log.info("Stopped by a signal after update %d; go on with --resume %s", progress.step, path)
             return 128 + self.stopping
-        log.info("Done. Best val_loss %.4f: %s", progress.best, self.checkpoints / run_folder.BEST)
+        if self.best_file.exists():
+            log.info("Done. Best val_loss %.4f: %s", progress.best, self.best_file)
+        else:
+            newest = checkpoint.step_checkpoints(self.checkpoints)[:1]
+            log.warning("Done, but %s is gone; newest checkpoint: %s", self.best_file, *(newest or ["none"]))
         return 0
 
     def _finished(self) -> bool:
@@ -176,7 +181,7 @@ class Trainer:
         if self.is_main:
             state["model"] = checkpoint.compact(state["model"], processes.precision(self.config))
             extra = {"data": self.data.identity, "metrics": {**scores, "step": self.progress.step}}
-            checkpoint.save(self.checkpoints / run_folder.BEST, {**state, **extra})
+            checkpoint.save(self.best_file, {**state, **extra})
 
     def _save(self) -> Path:
         """This update's checkpoint: all that going on needs."""
@@ -195,6 +200,9 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Optimizer, loss scaler and random states; the model was loaded before."""
+        if self.progress.best < float("inf") and not self.best_file.exists():
+            log.warning("%s is gone: the next evaluation writes it anew", self.best_file)
+            self.progress.best = float("inf")
         self.updater.load_optimizer(state["optimizer"])
         if self.accelerator.scaler and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
