@@ -26,6 +26,7 @@ if str(ROOT) not in sys.path:  # python -P
 
 from aac.io import UserError  # noqa: E402
 from dataset.prepare.options import Options  # noqa: E402
+from dataset.prepare.teachers.registry import TEACHERS  # noqa: E402
 
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
@@ -60,15 +61,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="step 2: every number in embeddings.json too, as the public format",
     )
-    parser.add_argument("--teacher", choices=("grammar", "openai"), default="grammar", help="default: %(default)s")
+    parser.add_argument("--teacher", choices=TEACHERS, default="grammar", help="default: %(default)s")
     parser.add_argument(
-        *("--voice",), choices=("first", "third"), default="first", help="--teacher openai: I, or about the person"
+        *("--voice",), choices=("first", "third"), default="first", help="a remote teacher: I, or about the person"
     )
     parser.add_argument(
         "--send-personas",
         nargs="+",
         metavar="FIELD",
-        help="fields of your own personas that --teacher openai may be told (default: none; of the shipped, synthetic "
+        help="fields of your own personas that a remote teacher may be told (default: none; of the shipped, synthetic "
         "ones what shapes a sentence)",
     )
     parser.add_argument("--forget", type=int, metavar="PERSONA_ID", help="remove a person from everything made so far")
@@ -112,15 +113,17 @@ def options_of(args: argparse.Namespace) -> Options:
         UserError: the remote teacher has no model or key, or flags contradict each other.
     """
     from dataset.prepare.privacy import check_listed
-    from dataset.prepare.teachers.openai_settings import Settings
 
     home = args.workspace.resolve() / "dataset"
     personas = args.personas or (home / "persona.json" if (home / "persona.json").exists() else None)
     check_listed(args.send_personas or ())
-    if args.voice == "third" and args.teacher == "grammar":
-        raise UserError("--voice third: the grammar speaks in the first person; use --teacher openai")
-    asks = args.teacher == "openai" and 8 in args.steps and args.forget is None
-    remote = Settings.load(home.parent / ".env", args.voice, need_key=not args.dry_run) if asks else None
+    teacher = TEACHERS[args.teacher]
+    if args.voice not in teacher.voices:
+        able = ", ".join(name for name, other in TEACHERS.items() if args.voice in other.voices)
+        raise UserError(f"--voice {args.voice}: --teacher {args.teacher} does not speak so; use one that does: {able}")
+    remote = None
+    if teacher.remote and 8 in args.steps and args.forget is None:
+        remote = teacher.load().Settings.load(home.parent / ".env", args.voice, need_key=not args.dry_run)
     return Options(
         home=home,
         images=(args.images or home / "images").absolute(),  # a link that leads nowhere stays one, and is refused

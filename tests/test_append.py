@@ -28,9 +28,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
     complete = teach.complete
 
-    def counted(row: dict[str, Any], seed: int) -> None:
+    def counted(row: dict[str, Any], *how: Any) -> None:
         rows.append(row["id"])
-        complete(row, seed)
+        complete(row, *how)
 
     monkeypatch.setattr(teach, "complete", counted)
     return rows

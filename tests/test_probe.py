@@ -102,8 +102,8 @@ def test_another_context_or_sentence_runs_step_8(
     assert prepare(home) == 0
     complete = probe.complete
 
-    def otherwise(row: dict[str, Any], seed: int) -> None:
-        complete(row, seed)
+    def otherwise(row: dict[str, Any], *how: Any) -> None:
+        complete(row, *how)
         if row["keywords"] == ["물"] and part == "output":
             row["output"][2] += "!"
         elif part == "place" and row["input"]["context"]["place"] == "공원":

@@ -16,8 +16,8 @@ from aac.records import Context
 from dataset.prepare.journal import Journal
 from dataset.prepare.teachers.ask import Ask
 from dataset.prepare.teachers.openai_settings import Settings
-from dataset.prepare.teachers.openai_teacher import HOPELESS
 from dataset.prepare.teachers.quality import parse, problems
+from dataset.prepare.teachers.remote import HOPELESS
 from tests.chat_server import CONTEXT, Chat, ChatServer, good_answer
 from tests.test_teacher_remote import GOOD, KEY, asks, home, line, point_at, rows_of, settings, teach
 

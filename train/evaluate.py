@@ -26,6 +26,7 @@ sys.path[0] = str(ROOT)
 
 from aac.io import UserError, write_json  # noqa: E402
 from aac.records import SPLITS  # noqa: E402
+from dataset.prepare.teachers.registry import remote_teachers  # noqa: E402
 from train.config.train_config import load_config  # noqa: E402
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="score N rows, drawn with a fixed seed")
     parser.add_argument("--ablate", nargs="*", metavar="NAME", help="also without its parts: all, or those named")
     parser.add_argument("--with-keywords", action="store_true", help="tell the model the cards' words")
-    parser.add_argument("--teacher", choices=["openai"], help="also score what this remote teacher writes for the rows")
+    parser.add_argument(
+        "--teacher", choices=remote_teachers(), help="also score what this remote teacher writes for the rows"
+    )
     parser.add_argument("--send-personas", nargs="*", metavar="FIELD", help="fields of your own personas it may see")
     parser.add_argument("--dry-run", action="store_true", help="with --teacher: say what would be sent, and stop")
     parser.add_argument("--similarity-model", metavar="NAME", help="sentence model (may be downloaded) or lemma-tfidf")
@@ -155,8 +158,8 @@ def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list
 def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:
     from train.scoring.teacher_row import teacher_candidates
 
-    voice = rows.config["voice"]
-    return teacher_candidates(rows.samples, rows.images, rows.root, voice, args.send_personas, args.dry_run)
+    told = (rows.images, rows.root, rows.config["voice"], args.send_personas, args.dry_run)
+    return teacher_candidates(args.teacher, rows.samples, *told)
 
 
 def results_folder(args: argparse.Namespace, rows: Rows) -> Path:

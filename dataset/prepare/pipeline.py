@@ -21,6 +21,7 @@ from aac.lexicon import LEXICON_FILE
 from dataset.prepare import append, cards, cluster, embed, personas, probe, sampling, teach
 from dataset.prepare.cards import BANNED_FILE, pictures_in
 from dataset.prepare.options import Options
+from dataset.prepare.teachers.registry import TEACHERS
 
 log = logging.getLogger("aac")
 FIRST = "1"  # the version of every step while nobody moved it
@@ -297,7 +298,7 @@ def _why(step: Step, options: Options, known: dict[str, Any], overwrite: bool) -
         return "its inputs changed"
     if known.get("version", FIRST) == step.version(options):
         return ""
-    if step.number == 8 and options.teacher != "grammar":
+    if step.number == 8 and TEACHERS[options.teacher].remote:
         log.warning("[8/8] what the teacher is asked changed since; its answers stay: --overwrite asks (and pays) anew")
         return ""
     return CHANGED.get(step.number, "what its code makes of its inputs changed")

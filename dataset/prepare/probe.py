@@ -20,6 +20,7 @@ from aac.lexicon import load_lexicon
 from aac.register import REGISTER_FILE, levels
 from dataset.prepare.sampling import plausible
 from dataset.prepare.teach import complete
+from dataset.prepare.teachers.registry import TEACHERS
 
 TABLES = Path(__file__).parent / "teachers"
 # Words that no lexicon holds, as users have them.
@@ -47,26 +48,26 @@ BEFORE = {
 
 def joins(teacher: str) -> str:
     """Which cards a teacher lets step 7 put together; empty for a remote one, which takes any."""
-    if teacher != "grammar":
+    if TEACHERS[teacher].remote:
         return ""
-    return _digest([*_hands(), (TABLES / "frames.json").read_text(encoding="utf-8")])
+    return _digest([*_hands(teacher), (TABLES / "frames.json").read_text(encoding="utf-8")])
 
 
 @lru_cache(maxsize=2)
 def says(teacher: str) -> str:
     """What a teacher makes of the rows of step 8: situations and sentences; of a remote one, what it is asked."""
-    return _said() if teacher == "grammar" else _asked()
+    return _asked() if TEACHERS[teacher].remote else _said(teacher)
 
 
-def _said() -> str:
+def _said(teacher: str) -> str:
     rows: list[Any] = []
-    for number, (words, _) in enumerate(_hands()):
+    for number, (words, _) in enumerate(_hands(teacher)):
         for size in range(1, len(words) + 1):
             draw = random.Random(f"{number}|{size}")
             persona = {"age": draw.choice(AGES), "utterance_length": draw.choice(LENGTHS)}
             persona["speech_level"] = draw.choice(LEVELS)
             row = {"key": f"{number}|{size}", "keywords": words[:size], "input": {"persona": persona}}
-            complete(row, 0)
+            complete(row, 0, teacher)
             rows.append((row["input"]["context"], row["output"]))
     heads = sorted(head for heads in read_json(REGISTER_FILE)["heads"].values() for head in heads)
     rows += [levels(head, age) for head in heads for age in AGE_WORDS]
@@ -86,9 +87,9 @@ def _asked() -> str:
     return _digest([(messages(ask, voice, again, str), answer_format(ask)) for ask in asks for voice in VOICES])
 
 
-def _hands() -> Iterator[tuple[list[str], list[list[str]]]]:
+def _hands(teacher: str) -> Iterator[tuple[list[str], list[list[str]]]]:
     """Each word first in a hand that grows by a word that may join, and all of those offered that may at each step."""
-    fits, joins_any = plausible("grammar")
+    fits, joins_any = plausible(teacher)
     pool = [*(card.keyword for card in load_lexicon()), *OWN_WORDS]
     draw = random.Random("hands")
     for first in pool:

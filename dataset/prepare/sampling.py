@@ -19,6 +19,7 @@ from aac.io import UserError, read_json, write_json
 from aac.records import Persona, read_clusters, sample_key
 from dataset.prepare.options import Options
 from dataset.prepare.personas import read_personas
+from dataset.prepare.teachers.registry import TEACHERS
 
 log = logging.getLogger("aac")
 # Cards a row by selection complexity, with their shares. One card is a whole turn, but seldom the task of a model.
@@ -252,14 +253,9 @@ def coverage(rows: Sequence[dict[str, Any]], deck: Deck, table: Sequence[dict[st
 
 
 def plausible(teacher: str) -> tuple[Fits, Callable[[str], bool]]:
-    """Whether a word may join the words chosen so far, and whether it ever joins any: what the grammar can say; a
-    remote teacher takes anything."""
-    if teacher != "grammar":
+    """Whether a word may join the words chosen so far, and whether it ever joins any: what the teacher can say; a
+    remote one takes anything."""
+    if TEACHERS[teacher].remote:
         return lambda words, word: True, lambda word: True
-    from aac.lexicon import lookup
-    from dataset.prepare.teachers.reading import read
-
-    return (
-        lambda words, word: not words or read(frozenset((*words, word))) is not None,
-        lambda word: lookup(word) is not None,
-    )
+    module = TEACHERS[teacher].load()
+    return module.fits, module.joins

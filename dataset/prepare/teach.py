@@ -16,10 +16,11 @@ from dataset.prepare.append import finished_rows
 from dataset.prepare.corrections import Correction, overlay, read_corrections
 from dataset.prepare.options import Options
 from dataset.prepare.privacy import is_shipped, may_leave
+from dataset.prepare.teachers.registry import TEACHERS
 
 if TYPE_CHECKING:
     from dataset.prepare.teachers.ask import Ask
-    from dataset.prepare.teachers.openai_teacher import Answer, Teacher
+    from dataset.prepare.teachers.remote import Answer, RemoteTeacher
 
 log = logging.getLogger("aac")
 REJECTED = "rejected_rows.json"
@@ -37,10 +38,10 @@ def write_interpretations(options: Options) -> str:
     corrections = read_corrections(options.corrections)
     chosen = [row for row in _chosen(rows, options) if row["id"] not in kept]
     rejected = 0
-    if options.teacher == "grammar":
-        _complete_offline(chosen, options.seed)
-    else:
+    if TEACHERS[options.teacher].remote:
         rejected = _complete_remotely(rows, chosen, corrections, options)
+    else:
+        _complete_offline(chosen, options)
     corrected = overlay(_chosen(rows, options), corrections)
     write_json(options.file("dataset_completed.json"), rows, None)
     if corrections:
@@ -55,24 +56,23 @@ def _chosen(rows: list[dict[str, Any]], options: Options) -> list[dict[str, Any]
     return rows[options.start : None if options.limit is None else options.start + options.limit]
 
 
-def _complete_offline(rows: Sequence[dict[str, Any]], seed: int) -> None:
+def _complete_offline(rows: Sequence[dict[str, Any]], options: Options) -> None:
     from tqdm import tqdm
 
     for row in tqdm(rows, desc="interpretations", unit="row", leave=False):
-        complete(row, seed)
+        complete(row, options.seed, options.teacher)
 
 
-def complete(row: dict[str, Any], seed: int) -> None:
-    """Fill in one row's context and outputs by the offline grammar; the draw is the row's own."""
-    from dataset.prepare.teachers.grammar import interpret, sample_context
-
+def complete(row: dict[str, Any], seed: int, teacher: str) -> None:
+    """Fill in one row's context and outputs by a teacher on this machine; the draw is the row's own."""
+    module = TEACHERS[teacher].load()
     draw = random.Random(f"{seed}|{row['key']}")
     source = row["input"]
     words = _words(row)
     persona = Persona.read(source["persona"])
-    context: Context = sample_context(persona, words, draw)
+    context: Context = module.sample_context(persona, words, draw)
     source["context"] = context.public()
-    row["output"] = interpret(words, persona, context, draw)
+    row["output"] = module.interpret(words, persona, context, draw)
 
 
 def _words(row: dict[str, Any]) -> list[str]:
@@ -84,12 +84,12 @@ def estimate(options: Options) -> list[str]:
     if options.remote is None:
         return []
     from dataset.prepare.journal import Journal
-    from dataset.prepare.teachers.openai_teacher import Teacher
 
     rows = read_json(options.file("dataset_with_cards.json"))
     corrections = read_corrections(options.corrections)
     asks = [ask for _, ask in _asks(rows, _chosen(rows, options), corrections, options)]
-    return _outlook(Teacher(options.remote, Journal(options.journal)), asks, rows, options)
+    teacher = TEACHERS[options.teacher].load().Teacher(options.remote, Journal(options.journal))
+    return _outlook(teacher, asks, rows, options)
 
 
 def _complete_remotely(
@@ -100,13 +100,13 @@ def _complete_remotely(
 ) -> int:
     """Answers into the chosen rows; returns how many were rejected."""
     from dataset.prepare.journal import Journal
-    from dataset.prepare.teachers.openai_teacher import Teacher
 
     assert options.remote is not None
     pairs = _asks(rows, chosen, corrections, options)
     asks = [ask for _, ask in pairs]
     with Journal(options.journal, write=True) as journal:
-        teacher, before = Teacher(options.remote, journal), deepcopy(journal.ledger)
+        teacher = TEACHERS[options.teacher].load().Teacher(options.remote, journal)
+        before = deepcopy(journal.ledger)
         for line in _outlook(teacher, asks, rows, options):
             log.info("      %s", line)
         try:
@@ -117,7 +117,9 @@ def _complete_remotely(
     return _take([row for row, _ in pairs], answers, corrections, options)
 
 
-def _outlook(teacher: Teacher, asks: Sequence[Ask], rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
+def _outlook(
+    teacher: RemoteTeacher, asks: Sequence[Ask], rows: Sequence[dict[str, Any]], options: Options
+) -> list[str]:
     fields = sorted({name for ask in asks for name in ask.persona})
     own = 0 if options.send_personas else sum(not is_shipped(row["input"]["persona"]) for row in rows)
     hint = f"; {own} rows are of your own personas: --send-personas lists what may leave" if own else ""

@@ -18,6 +18,7 @@ log = logging.getLogger("aac")
 
 
 def teacher_candidates(
+    name: str,
     samples: Sequence[Sample],
     images: Path,
     root: Path,
@@ -28,6 +29,7 @@ def teacher_candidates(
     """Three sentences a row; what was answered once is never asked again.
 
     Args:
+        name: who is asked, of `dataset/prepare/teachers/registry.py`.
         samples: the rows to score.
         images: the cards' folder.
         root: the workspace, which holds `.env` and `dataset/teacher_journal.jsonl`.
@@ -42,11 +44,11 @@ def teacher_candidates(
     from dataset.prepare.journal import Journal
     from dataset.prepare.privacy import check_listed, is_shipped, may_leave
     from dataset.prepare.teachers.ask import Ask
-    from dataset.prepare.teachers.openai_settings import Settings
-    from dataset.prepare.teachers.openai_teacher import Teacher
+    from dataset.prepare.teachers.registry import TEACHERS
 
     check_listed(send_personas or ())
-    settings = Settings.load(root / ".env", voice, need_key=not dry_run)
+    module = TEACHERS[name].load()
+    settings = module.Settings.load(root / ".env", voice, need_key=not dry_run)
     asks = []
     for sample in samples:
         persona = sample.persona.public()
@@ -59,7 +61,7 @@ def teacher_candidates(
         told = may_leave(persona, send_personas)
         asks.append(Ask(pictures, tuple(sample.keywords), told, sample.context, person=sample.persona_id))
     with Journal(root / "dataset/teacher_journal.jsonl", write=not dry_run) as journal:
-        teacher, before = Teacher(settings, journal), deepcopy(journal.ledger)
+        teacher, before = module.Teacher(settings, journal), deepcopy(journal.ledger)
         fields = sorted({name for ask in asks for name in ask.persona})
         outlook = teacher.estimate(asks)
         log.info("to %s, model %s: %s", settings.host, settings.model, outlook)

@@ -13,8 +13,9 @@ The way of a combination: `frames.py` (which cards may meet) → `utterance.py`,
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from aac.lexicon import lookup
 from aac.records import Context, Persona, nfc
 from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
@@ -77,6 +78,16 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
         other if sentence in said[:style] else sentence
         for style, (sentence, other) in enumerate(zip(said, spare, strict=True))
     ]
+
+
+def fits(keywords: Sequence[str], word: str) -> bool:
+    """Whether a word may join those chosen so far: they still make one plausible utterance."""
+    return not keywords or read(frozenset((*keywords, word))) is not None
+
+
+def joins(word: str) -> bool:
+    """Whether a word ever joins another: the lexicon knows it."""
+    return lookup(word) is not None
 
 
 def _speaker(reading: Reading | None, persona: Persona, context: Context) -> Speaker:
