@@ -15,6 +15,7 @@ from aac.lexicon import load_lexicon
 from aac.records import Persona, Sample
 from benchmarks.metric_attacks import ATTACKS, table
 from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
+from train.scoring.registry import METRICS, find
 
 PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"
 
@@ -114,3 +115,22 @@ def test_empty_output_earns_nothing(scores) -> None:
 
 def test_every_attack_is_held_to_something() -> None:
     assert set(FALLS) | {"references", "empty"} == set(ATTACKS)
+
+
+def unmoved(scores: dict[str, dict[str, float]]) -> list[str]:
+    """The metrics that no attack costs a tenth of their scale."""
+    found = []
+    for key, own in scores["references"].items():
+        sign = 1 if find(key).better == "high" else -1
+        lost = [sign * (own - spoiled[key]) for name, spoiled in scores.items() if name != "empty"]
+        found += [key] if max(lost) <= 0.1 * find(key).scale else []
+    return found
+
+
+def test_every_metric_is_moved_by_some_attack(scores) -> None:
+    """A metric that nothing spoils measures nothing: one that is declared anew has to fall, too, or needs an attack."""
+    counted = {key for key, metric in METRICS.items() if metric.counts and key != "semantic_similarity"}
+    assert counted <= scores["references"].keys()
+    assert unmoved(scores) == []
+    stuck = {name: {**values, "voice": 1.0} for name, values in scores.items()}
+    assert unmoved(stuck) == ["voice"]

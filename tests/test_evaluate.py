@@ -246,7 +246,7 @@ def test_a_metric_is_declared_once_and_seen_everywhere(workspace: Path, monkeypa
     for place in ("<th>메아리</th>", '<option value="echo">메아리</option>', "<b>메아리</b>"):
         assert place in page
     assert "echo" in shown.splitlines()[0].split()
-    demo_page.write_page(workspace / "demo.html", [], "해석", scores)
+    demo_page.write_page(workspace / "demo.html", [], workspace, "해석", scores)
     assert "<th>메아리</th>" in (workspace / "demo.html").read_text(encoding="utf-8")
     paths = [str(workspace / "after/metrics.json")] * 2
     assert main(["--compare", *paths]) == 0

@@ -36,9 +36,9 @@ def test_scores_and_samples_without_a_trace(run: SimpleNamespace, model) -> None
         model.eval()
     assert {"val_bleu4", "val_card_coverage", "val_style_accuracy", "val_not_from_model"} <= numbers.keys()
     assert all(key.startswith("val_") and isinstance(value, float) for key, value in numbers.items())
-    assert [len(item["candidates"]) for item in items] == [3] * 6
+    assert [len(item.candidates) for item in items] == [3] * 6
     alone, single = generation_samples.evaluate_samples(model, rows[:1], run.features, run.index)
-    assert single[0]["candidates"] == items[0]["candidates"]
+    assert single[0].candidates == items[0].candidates
     assert (
         "val_style_accuracy"
         not in generation_samples.evaluate_samples(model, rows[:1], run.features, run.index, False)[0]
@@ -64,9 +64,9 @@ def test_the_picture_reaches_tensorboard_and_wandb(run: SimpleNamespace, model, 
 
 
 def test_without_a_font_training_goes_on(run: SimpleNamespace, model, tmp_path: Path, monkeypatch, caplog) -> None:
-    from train.pages import demo_page
+    from train.pages import demo_picture
 
     _, items = generation_samples.evaluate_samples(model, run.samples[:1], run.features, run.index)
-    monkeypatch.setattr(demo_page, "_fonts", lambda: iter([]))
+    monkeypatch.setattr(demo_picture, "_fonts", lambda: iter([]))
     assert generation_samples.draw_samples(tmp_path / "samples.png", items, run.images) is None
     assert "no picture of samples" in caplog.text

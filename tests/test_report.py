@@ -9,10 +9,12 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from aac.io import UserError
-from train.pages import demo_page
+from aac.records import Context, Persona, Sample
+from train.pages import demo_page, demo_picture
 from train.pages import page as page_module
 from train.pages.score_table import ROW_NAMES, score_table
 from train.scoring import ablations
+from train.scoring.row import Prediction
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -24,13 +26,18 @@ def items(tmp_path):
     for name, colour in (("1_물", RED), ("2_컵", BLUE)):
         Image.new("RGB", (224, 112), colour).save(folder / f"{name}.png")
     (folder / page_module.ATTRIBUTION).write_text("그림: 아무개 <CC BY-SA 4.0>", encoding="utf-8")
-    common = {"persona_id": 7, "persona": "성인", "context": "저녁, 집, 친구", "references": ["물 줘.", "물 있어?"]}
+    person, context = Persona(age="성인"), Context(time="저녁", place="집", interaction_partner="친구")
+    common = {"id": 1, "persona": person, "persona_id": 7, "context": context, "output": ["물 줘.", "물 있어?", "물!"]}
+    both, alone = (Sample(cards=cards, **common) for cards in (["1_물.png", "2_컵.png"], ["1_물.png"]))
     return [
-        {"cards": [folder / "1_물.png", folder / "2_컵.png"], "keywords": ["물", "컵"], "notes": ["grammar"], **common}
-        | {"candidates": ["컵에 물 줘.", "컵에 물 있어?", "컵에 <b>물</b>도 줘."]},
-        {"cards": [folder / "1_물.png"], "keywords": ["물"], "notes": [], **common}
-        | {"candidates": ["물 줘.", "물 있어?", "물 좀 줘."]},
+        Prediction(both, ["컵에 물 줘.", "컵에 물 있어?", "컵에 <b>물</b>도 줘."], ["grammar"]),
+        Prediction(alone, ["물 줘.", "물 있어?", "물 좀 줘."]),
     ]
+
+
+@pytest.fixture
+def images(tmp_path):
+    return tmp_path / "그림 카드"
 
 
 SCORES = {
@@ -66,9 +73,9 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture
-def page(items, tmp_path):
+def page(items, images, tmp_path):
     path = tmp_path / "page.html"
-    demo_page.write_page(path, items, "AAC <카드> 해석", SCORES)
+    demo_page.write_page(path, items, images, "AAC <카드> 해석", SCORES)
     return path.read_text(encoding="utf-8")
 
 
@@ -129,24 +136,24 @@ def test_every_row_of_the_table_has_a_korean_name():
     assert {*ablations.NAMES, *ablations.INPUTS, "pictures_only", *told} == set(ROW_NAMES)
 
 
-def test_page_without_scores_or_pictures(items, tmp_path):
-    items[0]["cards"][1].unlink()
-    items[1]["cards"][0].write_bytes(b"not a picture")
-    demo_page.write_page(tmp_path / "page.html", items, "카드", {})
+def test_page_without_scores_or_pictures(items, images, tmp_path):
+    (images / "2_컵.png").unlink()
+    (images / "1_물.png").write_bytes(b"not a picture")
+    demo_page.write_page(tmp_path / "page.html", items, images, "카드", {})
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<table" not in page
     assert "url(" not in page
     assert page.count("컵</figcaption>") == 1
 
 
-def test_png_draws_hangul_and_cards(items, tmp_path):
+def test_png_draws_hangul_and_cards(items, images, tmp_path):
     path = tmp_path / "demo.png"
-    demo_page.draw_png(path, items)
+    demo_picture.draw_png(path, items, images)
     first = Image.open(path).convert("RGB")
     colours = {colour for _, colour in first.getcolors(1 << 24)}
     assert {RED, BLUE} <= colours
-    items[1]["candidates"][2] = "물 많이 줘."
-    demo_page.draw_png(path, items)
+    items[1].candidates[2] = "물 많이 줘."
+    demo_picture.draw_png(path, items, images)
     changed = ImageChops.difference(first, Image.open(path).convert("RGB")).getbbox()
     assert changed is not None
     assert changed[0] > first.width / 2
@@ -156,7 +163,7 @@ def test_png_draws_hangul_and_cards(items, tmp_path):
 def test_font_draws_different_signs_differently():
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(demo_page.korean_font()), 40)
+    font = ImageFont.truetype(str(demo_picture.korean_font()), 40)
     shapes = set()
     for sign in "물컵줘뷁힣":
         sheet = Image.new("L", (60, 60))
@@ -165,21 +172,21 @@ def test_font_draws_different_signs_differently():
     assert len(shapes) == 5
 
 
-def test_without_a_korean_font_nothing_is_drawn(items, tmp_path, monkeypatch):
+def test_without_a_korean_font_nothing_is_drawn(items, images, tmp_path, monkeypatch):
     from importlib.resources import files
 
     latin = files("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"
-    monkeypatch.setattr(demo_page, "_fonts", lambda: iter([latin, "no such font.ttf"]))
+    monkeypatch.setattr(demo_picture, "_fonts", lambda: iter([latin, "no such font.ttf"]))
     with pytest.raises(UserError, match="no Korean font"):
-        demo_page.draw_png(tmp_path / "demo.png", items)
+        demo_picture.draw_png(tmp_path / "demo.png", items, images)
     assert not (tmp_path / "demo.png").exists()
 
 
-def test_long_lines_are_broken(items):
+def test_long_lines_are_broken():
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(demo_page.korean_font()), 20)
+    font = ImageFont.truetype(str(demo_picture.korean_font()), 20)
     text = "저녁에 물을 마시고 싶어요 " + "가" * 60
-    lines = demo_page._wrapped(text, font, 200)
+    lines = demo_picture._wrapped(text, font, 200)
     assert all(font.getlength(line) <= 200 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")

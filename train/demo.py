@@ -116,7 +116,9 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
     from train.config.train_config import TRAIN_CONFIG
     from train.interpreter.candidates import Source
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.pages import demo_page
+    from train.pages import demo_page, demo_picture
+    from train.pages.page import situation
+    from train.scoring.row import Prediction
 
     samples = [s for s in load_samples(data)[0] if s.split == "test"]
     picked = []
@@ -127,32 +129,21 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
     model = AACMultimodalModel.load_model(
         workspace / "train/checkpoints/best_model.pt", {**TRAIN_CONFIG, "device": "cpu"}
     )
-    items = []
+    told = []
     for sample in picked:
         pictures = [open_picture(images / card) for card in sample.cards]
         three = model.generate_interpretation(
             pictures, sample.persona.public(), sample.context.public(), return_details=True
         )
-        where = ", ".join(part for part in sample.context.public().values() if part)
-        print(f"\n{' + '.join(sample.keywords)}  ({sample.persona.age}; {where})")
+        print(f"\n{' + '.join(sample.keywords)}  ({sample.persona.age}; {situation(sample)})")
         for candidate in three:
             print(f"  - {candidate['text']}")
-        items.append(
-            {
-                "cards": [images / card for card in sample.cards],
-                "keywords": sample.keywords,
-                "persona_id": sample.persona_id,
-                "persona": sample.persona.age,
-                "context": where,
-                "candidates": [candidate["text"] for candidate in three],
-                "references": sample.output,
-                "notes": [c["source"] for c in three if not Source(c["source"]).from_model],
-            }
-        )
+        notes = [c["source"] for c in three if not Source(c["source"]).from_model]
+        told.append(Prediction(sample, [candidate["text"] for candidate in three], notes))
     folder = workspace / "train/logs/demo"
     folder.mkdir(parents=True, exist_ok=True)
-    demo_page.write_page(folder / "index.html", items, "AAC 카드 해석", scores)
-    demo_page.draw_png(folder / "demo.png", items)
+    demo_page.write_page(folder / "index.html", told, images, "AAC 카드 해석", scores)
+    demo_picture.draw_png(folder / "demo.png", told, images)
     return folder / "index.html"
 
 

@@ -32,7 +32,6 @@ from train.config.train_config import load_config  # noqa: E402
 if TYPE_CHECKING:
     from train.interpreter.requests import Request
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.scoring.generation import Answers
     from train.scoring.row import Prediction
     from train.scoring.rows import Rows
     from train.scoring.table import Table
@@ -109,17 +108,21 @@ def evaluate(args: argparse.Namespace) -> None:
     named = args.similarity_model
     similar = named or rows.config["similarity_model"]
     scorer = metrics.Scorer(rows.samples, rows.learned, rows.config["voice"], similar, explicit=named is not None)
-    said = answers(model, requests, "candidates", rows.samples) if model else Answers(read or [])
+    if model:
+        said = answers(model, rows.samples, requests, "candidates", styles=True)
+    else:
+        said = Answers(scorer.predictions(read or []))
 
-    table = scorer.table(said.threes).joined(said.counts)
-    predictions = scorer.predictions(said.threes)
-    result = metrics.summary(table, predictions, similarity=scorer.similarity) | {"rows": len(rows.samples)}
+    table = scorer.table(said.predictions).joined(said.counts)
+    result = metrics.summary(table, said.predictions, similarity=scorer.similarity) | {"rows": len(rows.samples)}
     if "bleu4" not in result.get("intervals", {}):
         log.warning("no intervals: all rows are one person's, and intervals draw persons")
     if "context_relevance" not in result:
         log.warning("no context_relevance: it tells a row's context from others, and the rows have fewer than 6")
     others = baselines(rows.samples, rows.learned) | others
-    result["baselines"] = {name: beside(table, scorer.table(threes)) for name, threes in others.items()}
+    result["baselines"] = {
+        name: beside(table, scorer.table(scorer.predictions(threes))) for name, threes in others.items()
+    }
     if model:
         without = ablations.Without(model, requests, scorer, table)
         result["baselines"]["model_without_persona_and_context"] = without.one(ablations.BLIND)
@@ -128,10 +131,12 @@ def evaluate(args: argparse.Namespace) -> None:
         if args.ablate == [] and not args.with_keywords:
             result["inputs"] = without.told_otherwise()
     written_by = leave_one_out.writers(rows.samples, rows.data, rows.root / "dataset/corrections.jsonl")
-    references = scorer.table([sample.output for sample in rows.samples])
-    result["leave_one_out"] = leave_one_out.agreement(predictions, table, references, written_by, scorer.similarity)
+    references = scorer.table(scorer.predictions([sample.output for sample in rows.samples]))
+    result["leave_one_out"] = leave_one_out.agreement(
+        said.predictions, table, references, written_by, scorer.similarity
+    )
     result["signatures"]["leave_one_out"] = leave_one_out.signature(len(rows.samples[0].output))
-    write(folder, rows, said, predictions, table, result)
+    write(folder, rows, said.predictions, table, result)
 
 
 def rows_of(args: argparse.Namespace) -> Rows:
@@ -177,9 +182,7 @@ def results_folder(args: argparse.Namespace, rows: Rows) -> Path:
     return folder
 
 
-def write(
-    folder: Path, rows: Rows, said: Answers, predictions: list[Prediction], table: Table, result: dict[str, Any]
-) -> None:
+def write(folder: Path, rows: Rows, predictions: list[Prediction], table: Table, result: dict[str, Any]) -> None:
     """The scores, every row's counts, the predictions, the report; a table in the terminal."""
     from train.pages import report_page, terminal
     from train.scoring import comparison
@@ -187,8 +190,8 @@ def write(
 
     result["rows_digest"] = comparison.write_rows(folder, table)
     write_json(folder / "metrics.json", result)
-    write_predictions(folder / "predictions.jsonl", rows.samples, said.threes)
-    report_page.write(folder / "report.html", predictions, table, result, rows.images, said.notes)
+    write_predictions(folder / "predictions.jsonl", rows.samples, [p.candidates for p in predictions])
+    report_page.write(folder / "report.html", predictions, table, result, rows.images)
     terminal.show(result)
     for name in ("metrics.json", "report.html"):
         print(f"-> {folder / name}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from train.data.run_data import RunData
     from train.loop.runlog import RunLog
     from train.models.network import Network
+    from train.scoring.row import Prediction
 
 log = logging.getLogger("aac")
 SHOWN = 4  # rows on the picture of samples
@@ -30,7 +31,7 @@ def drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     return [samples[place] for place in places]
 
 
-def evaluate(model: Network, data: RunData, config: dict[str, Any]) -> tuple[dict[str, float], list[dict[str, Any]]]:
+def evaluate(model: Network, data: RunData, config: dict[str, Any]) -> tuple[dict[str, float], list[Prediction]]:
     """`evaluate_samples` of a run's own validation rows."""
     samples = drawn(data.splits["val"], config["generation_samples"], config["seed"])
     return evaluate_samples(model, samples, data.features, data.index, config["style_labels"])
@@ -42,7 +43,7 @@ def evaluate_samples(
     features: CardFeatures,
     card_index: Mapping[str, int],
     style_labels: bool = True,
-) -> tuple[dict[str, float], list[dict[str, Any]]]:
+) -> tuple[dict[str, float], list[Prediction]]:
     """Interpret rows from their pictures alone, and score what comes out.
 
     Args:
@@ -52,8 +53,7 @@ def evaluate_samples(
         style_labels: False where the data's answers have no style order: no `val_style_accuracy` then.
 
     Returns:
-        `val_<key>` for each metric that is shown in brief or that only the model can tell; and the rows as items of a
-        page (`demo_page.draw_png`), without `cards`, which only the caller's folder knows.
+        `val_<key>` for each metric that is shown in brief or that only the model can tell; and what was said.
     """
     from train.scoring.generation import answers, requests_of
     from train.scoring.registry import Shown, find
@@ -65,50 +65,35 @@ def evaluate_samples(
     model.eval()
     try:
         requests = requests_of(samples, cards)
-        said = answers(model, requests, "samples", samples if style_labels else ())
+        said = answers(model, samples, requests, "samples", style_labels)
     finally:
         model.train(was_training)
-    predictions = [metrics.Prediction(sample, three) for sample, three in zip(samples, said.threes, strict=True)]
-    scores = metrics.measure(predictions, voice=model.config["voice"]).joined(said.counts).values()
+    scores = metrics.measure(said.predictions, voice=model.config["voice"]).joined(said.counts).values()
     found = {f"val_{key}": scores[key] for key in scores if key in said.counts or find(key).shown >= Shown.BRIEF}
-    return found, [_item(*row) for row in zip(samples, said.threes, said.notes, strict=True)]
+    return found, said.predictions
 
 
-def _item(sample: Sample, three: list[str], notes: list[str]) -> dict[str, Any]:
-    return {
-        "files": sample.cards,
-        "keywords": sample.keywords,
-        "persona_id": sample.persona_id,
-        "persona": sample.persona.age,
-        "context": ", ".join(part for part in sample.context.public().values() if part),
-        "candidates": three,
-        "references": sample.output,
-        "notes": notes,
-    }
-
-
-def draw_samples(path: Path, items: Sequence[dict[str, Any]], images: Path) -> Path | None:
+def draw_samples(path: Path, predictions: Sequence[Prediction], images: Path) -> Path | None:
     """The first rows as one picture, cards beside sentences; None, and why in the log, without a Korean font.
 
     Only where `log_samples` allows: the picture holds sentences and persona ids.
     """
-    from train.pages import demo_page
+    from train.pages import demo_picture
 
-    shown = [{**item, "cards": [images / name for name in item["files"]]} for item in items[:SHOWN]]
     try:
-        demo_page.draw_png(path, shown)
+        demo_picture.draw_png(path, predictions[:SHOWN], images)
     except UserError as error:
         log.warning("no picture of samples: %s", error)
         return None
     return path
 
 
-def log_picture(run_log: RunLog, step: int, items: Sequence[dict[str, Any]], images: Path) -> None:
+def log_picture(run_log: RunLog, step: int, predictions: Sequence[Prediction], images: Path) -> None:
     """The picture into the log's folder, to TensorBoard and, where it is used, to Weights & Biases."""
     import numpy as np
     from PIL import Image
 
-    path = draw_samples(run_log.folder / f"samples_{step}.png", items, images)
+    path = draw_samples(run_log.folder / f"samples_{step}.png", predictions, images)
     if path is None:
         return
     with Image.open(path) as picture:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from aac.io import write_atomic
 from aac.pictures import PictureError, open_picture
+from aac.records import Sample
+from train.interpreter.candidates import Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -78,10 +80,25 @@ def write_html(path: str | Path, title: str, body: str, css: str = "", script: s
     write_atomic(path, page.encode())
 
 
-def who(persona_id: int | str | None, *rest: str) -> str:
+def about(sample: Sample) -> str:
     """One line: whose row it is, and where."""
+    return who(sample.persona_id, sample.persona.age, situation(sample))
+
+
+def situation(sample: Sample) -> str:
+    """The parts of the context that are known."""
+    return ", ".join(part for part in sample.context.public().values() if part)
+
+
+def who(persona_id: int | str | None, *rest: str) -> str:
+    """One line: a person, never by more than an id, and what else is to be said."""
     person = f"사용자 {persona_id}" if persona_id is not None else ""
     return " · ".join(part for part in (person, *rest) if part)
+
+
+def told_sources(notes: Iterable[str]) -> list[str]:
+    """In Korean, each once: where sentences come from that are not the model's own first ones."""
+    return [Source(note).korean for note in dict.fromkeys(notes)]
 
 
 def credit(cards: Sequence[Path]) -> str:

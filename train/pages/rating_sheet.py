@@ -19,7 +19,7 @@ from typing import Any
 from aac.gate import comparable
 from aac.io import write_atomic
 from aac.records import Sample
-from train.pages.page import Pictures, who, write_html
+from train.pages.page import Pictures, about, situation, who, write_html
 from train.scoring.rating import COLUMNS, MEANINGS, TICKS
 
 _STYLE = """
@@ -93,9 +93,8 @@ def _items(sample: Sample, sentences: Sequence[str], seed: int) -> list[tuple[st
     distinct = list({comparable(text): text for text in reversed(sentences) if comparable(text).strip("?")}.values())
     distinct.sort()  # so that the draw does not depend on which system came first
     random.Random(f"{seed}|{sample.id}").shuffle(distinct)
-    where = ", ".join(part for part in sample.context.public().values() if part)
-    about = (" + ".join(sample.keywords), who(sample.persona_id, sample.persona.age), where)
-    return [(str(sample.id), str(number), *about, text) for number, text in enumerate(distinct, start=1)]
+    told = (" + ".join(sample.keywords), who(sample.persona_id, sample.persona.age), situation(sample))
+    return [(str(sample.id), str(number), *told, text) for number, text in enumerate(distinct, start=1)]
 
 
 def _write_page(path: Path, samples: Sequence[Sample], items: Sequence[tuple[str, ...]], images: Path) -> None:
@@ -107,8 +106,9 @@ def _write_page(path: Path, samples: Sequence[Sample], items: Sequence[tuple[str
         asked = "".join(_question(item[5], place + number) for number, item in enumerate(own))
         place += len(own)
         figures = pictures.figures([files[card] for card in sample.cards], sample.keywords)
-        line = who(sample.persona_id, sample.persona.age, own[0][4] if own else "")
-        blocks += f'<article><div class="cards">{figures}</div><p class="who">{escape(line)}</p>{asked}</article>'
+        blocks += (
+            f'<article><div class="cards">{figures}</div><p class="who">{escape(about(sample))}</p>{asked}</article>'
+        )
     bar = f'<div class="bar"><button>CSV로 저장</button><span><b id="done">0</b> / {len(items)} 문장</span></div>'
     told = (
         '<p class="who">카드를 고른 사람의 말로 알맞은지 문장마다 판단해 주세요. 누가 썼는지는 적혀 있지 않습니다. '

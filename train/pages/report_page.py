@@ -16,8 +16,7 @@ import numpy as np
 
 from aac.korean import speech_level
 from aac.persona import LEVELS
-from train.pages.demo_page import notes_of
-from train.pages.page import Pictures, who, write_html
+from train.pages.page import Pictures, about, told_sources, write_html
 from train.pages.score_table import score_table
 from train.scoring.aac_metrics import FRAGMENT
 from train.scoring.registry import find, shown_keys, title
@@ -76,7 +75,6 @@ def write(
     table: Table,
     scores: dict[str, Any],
     images: Path,
-    notes: Sequence[Sequence[str]],
 ) -> None:
     """Write the page.
 
@@ -85,14 +83,13 @@ def write(
         predictions, table: what was said of every row, and its counts, in one order.
         scores: as in metrics.json.
         images: the cards' folder; a card whose picture is not there is shown by its word.
-        notes: for each row, where sentences come from that are not the model's own first ones.
     """
     each = [table.row(place) for place in range(len(predictions))]
     lacking = [sum(_lacks(key, value) for key, value in row.items()) for row in each]
     worst = sorted(range(len(predictions)), key=lambda i: (-lacking[i], table.ids[i]))
     files = {card: images / card for p in predictions for card in p.sample.cards}
     pictures = Pictures(files.values())
-    rows = "".join(_article(predictions[i], each[i], i, files, pictures, notes[i]) for i in worst)
+    rows = "".join(_article(predictions[i], each[i], i, files, pictures) for i in worst)
     keys = shown_keys({key: value for row in each for key, value in row.items()})
     numbers = [{key: round(row[key], 4) for key in keys if key in row} for row in each]
     body = (
@@ -119,12 +116,10 @@ def _article(
     place: int,
     files: dict[str, Path],
     pictures: Pictures,
-    notes: Sequence[str],
 ) -> str:
     sample = prediction.sample
     person = sample.persona_id if sample.persona_id is not None else ""
     figures = pictures.figures([files[card] for card in sample.cards], sample.keywords)
-    where = ", ".join(part for part in sample.context.public().values() if part)
     said = "".join(f"<li>{escape(text) or '–'}</li>" for text in prediction.three)
     asked = "".join(f"<li>{escape(text)}</li>" for text in sample.output)
     chips = "".join(
@@ -132,11 +127,11 @@ def _article(
         for key in row
         if (lacks := _lacks(key, row[key])) > 1 - find(key).judged
     )
-    told = "".join(f'<p class="note">※ {escape(note)}</p>' for note in notes_of({"notes": notes}))
+    told = "".join(f'<p class="note">※ {escape(note)}</p>' for note in told_sources(prediction.notes))
     return (
         f'<article data-row="{place}" data-person="{person}" data-cards="{len(sample.cards)}">'
         f'<div class="cards">{figures}</div>'
-        f'<p class="who">{sample.id}번 · {escape(who(sample.persona_id, sample.persona.age, where))}</p>'
+        f'<p class="who">{sample.id}번 · {escape(about(sample))}</p>'
         f'<div class="two"><div><h3>모델</h3><ol>{said}</ol></div>'
         f'<div><h3>참고 문장</h3><ol class="asked">{asked}</ol></div></div>'
         f"{told}{f'<ul class=chips>{chips}</ul>' if chips else ''}</article>"

@@ -107,8 +107,8 @@ class Without:
         return {"pictures_only": self.whole.values()} | {name: self._scored(name, r) for name, r in asked.items()}
 
     def _scored(self, name: str, requests: Sequence[Request]) -> dict[str, Any]:
-        said = answers(self.model, requests, name)
-        return beside(self.whole, self.scorer.table(said.threes).joined(said.counts))
+        said = answers(self.model, self.scorer.samples, requests, name)
+        return beside(self.whole, self.scorer.table(said.predictions).joined(said.counts))
 
 
 def changed(name: str, requests: Sequence[Request]) -> list[Request]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aac.records import INTERPRETATIONS, Sample, nfc
+from train.scoring.row import Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,38 +29,39 @@ class Answers:
     """What a system says of rows.
 
     Attributes:
-        threes: three sentences a row.
-        notes: for each row, where sentences come from that are not the model's own first ones.
+        predictions: one a row.
         counts: metrics that only the model can tell, [rows, m] each.
     """
 
-    threes: list[list[str]]
-    notes: list[list[str]] = field(default_factory=list)
+    predictions: list[Prediction]
     counts: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.notes = self.notes or [[] for _ in self.threes]
 
-
-def answers(model: Network, requests: Sequence[Request], what: str, styles_of: Sequence[Sample] = ()) -> Answers:
-    """The model's, in the order of the requests.
+def answers(
+    model: Network, samples: Sequence[Sample], requests: Sequence[Request], what: str, styles: bool = False
+) -> Answers:
+    """The model's.
 
     Args:
-        model, requests: see `requests_of`.
+        model: left as it was.
+        samples, requests: rows, and what is asked of them (see `requests_of`).
         what: a word for the progress bar.
-        styles_of: the requests' rows, where the styles of their reference answers are to be read too.
+        styles: read the styles of the rows' reference answers, too.
     """
     from train.interpreter.candidates import Source
 
-    rows = generate(model, requests, what)
+    rows = _generated(model, requests, what)
     # Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all.
     again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in rows]
     foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in rows]
     counts = {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
-    if styles_of:
-        counts["style_accuracy"] = styles_read(model, styles_of, requests)
-    notes = [[c.source for c in row if c.source is not Source.MODEL] for row in rows]
-    return Answers([[c.text for c in row] for row in rows], notes, counts)
+    if styles:
+        counts["style_accuracy"] = _styles_read(model, samples, requests)
+    told = [
+        Prediction(sample, [c.text for c in row], [c.source for c in row if c.source is not Source.MODEL])
+        for sample, row in zip(samples, rows, strict=True)
+    ]
+    return Answers(told, counts)
 
 
 def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:
@@ -96,7 +98,7 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
     ]
 
 
-def generate(model: Network, requests: Sequence[Request], what: str) -> list[list[Candidate]]:
+def _generated(model: Network, requests: Sequence[Request], what: str) -> list[list[Candidate]]:
     """Candidates for every request in the order given; rows with equally many cards are decoded together."""
     from tqdm import tqdm
 
@@ -112,7 +114,7 @@ def generate(model: Network, requests: Sequence[Request], what: str) -> list[lis
     return results
 
 
-def styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
+def _styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
     """How many styles of the reference answers the classifier reads without being told any: [rows, (right, answers)].
 
     Chance is one in three.

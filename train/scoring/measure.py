@@ -53,12 +53,12 @@ class Scorer:
         self.habits = Habits(learned) if learned else None
 
     def predictions(self, threes: Sequence[Sequence[str]]) -> list[Prediction]:
-        """Of the rows, in their order."""
+        """Three sentences a row as predictions."""
         return [Prediction(sample, list(three)) for sample, three in zip(self.samples, threes, strict=True)]
 
-    def table(self, threes: Sequence[Sequence[str]]) -> Table:
+    def table(self, predictions: Sequence[Prediction]) -> Table:
         """The counts of what is said of the rows."""
-        return measure(self.predictions(threes), self.habits, self.voice, self.similarity)
+        return measure(predictions, self.habits, self.voice, self.similarity)
 
 
 def measure(

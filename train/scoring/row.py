@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from aac.gate import comparable
@@ -12,10 +12,11 @@ from aac.records import INTERPRETATIONS, Sample, nfc
 
 @dataclass
 class Prediction:
-    """A row and what a model says of it, best first."""
+    """A row and what a model says of it, best first; `notes`: where sentences come from that are not its own first."""
 
     sample: Sample
     candidates: list[str]
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def three(self) -> list[str]:
