@@ -61,7 +61,7 @@ def pictures(count: int = 6) -> list[Any]:
     return drawn
 
 
-def fresh_model(centroids: Any = None, tokenizer: Any = None, **changes: Any) -> Any:
+def fresh_model(centroids: Any = None, tokenizer: Any = None, reading: Any = None, **changes: Any) -> Any:
     """A model whose gates, persona, cluster and style weights are all away from zero."""
     import torch
 
@@ -73,7 +73,7 @@ def fresh_model(centroids: Any = None, tokenizer: Any = None, **changes: Any) ->
     tokenizer = tokenizer or train_tokenizer(words, 400, CHAT.control)
     torch.manual_seed(0)
     centroids = torch.randn(5, 16) if centroids is None else centroids
-    model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, centroids)
+    model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, centroids, reading=reading)
     for block in model.context.blocks.values():
         torch.nn.init.constant_(block.gate, 0.7)
     return model.eval()

@@ -48,7 +48,7 @@ def test_one_candidate_of_the_benchmark_is_ours(model: Any) -> None:
         ways = generate_speed.Ways(model, [request], 4)
         three = ways.write((0, 1, 2))
         assert [ways.write((style,))[0] for style in range(3)] == three
-        assert {len(tokens) for tokens in three} == {4} and three[0] != three[1]
+        assert {len(tokens) for tokens in three} == {4} and len(set(map(tuple, three))) > 1
         shown = model.generate_interpretation(**request, return_details=True)
         said = [model.encoder.decode(tokens) for tokens in three]
         assert all(text == c["text"] for text, c in zip(said, shown, strict=True) if c["source"] == "model")

@@ -19,6 +19,7 @@ from train.config.train_config import TRAIN_CONFIG
 from train.models.aac_multimodal_model import AACMultimodalModel
 from train.models.batch import IGNORE, Row, collate
 from train.models.conditioning import ContextAttention, Memory
+from train.models.reading import today
 
 PERSONAS = [
     Persona.parse(
@@ -135,7 +136,7 @@ def test_fresh_context_attention_changes_no_logit_of_a_pretrained_base() -> None
     hidden = torch.randn(2, 3, 32)
     entries, exists = torch.randn(2, 4, 16), torch.ones(2, 4, dtype=torch.bool)
     for open_gates in (False, True):
-        context = ContextAttention(32, 16, (0,), 8, 0.3, open_gates)
+        context = ContextAttention(32, 16, (0,), 8, 0.3, today(), open_gates)
         memory = Memory({0: context.blocks["0"].read_keys(entries)}, exists)
         assert torch.equal(context.attend(0, hidden, memory), hidden) != open_gates
 

@@ -156,6 +156,7 @@ def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list
     checkpoint = args.checkpoint or rows.root / "train/checkpoints/best_model.pt"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
+    rows.config["voice"] = model.config["voice"]  # whose words it was trained to write is what it is judged by
     log.info("Scoring %s", checkpoint)
     return model, requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
 

@@ -103,7 +103,7 @@ def write_model(model: AACMultimodalModel, folder: Path, dtype: Any) -> None:
     own = model.state_dict()
     heads = {name: value.contiguous() for name, value in own.items() if not name.startswith("backbone.")}
     kept = ("voice", "persona_tokens", "context_width", "cluster_weight", "num_crops")
-    settings = {key: model.config[key] for key in kept}
+    settings = {key: model.config[key] for key in kept} | {"reading": model.encoder.reading.model_dump()}
     save_file(heads, folder / HEADS, metadata={"format": "pt", "config": json.dumps(settings)})
 
 

@@ -89,7 +89,7 @@ TRAIN_CONFIG: dict[str, Any] = {
 
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "feature_cache_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
-RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", "voice", *PATH_KEYS)
+RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", *PATH_KEYS)
 # What a model is: a warm start takes these from its checkpoint.
 ARCHITECTURE_KEYS = ("model_type", "model_size", "model_path", "backbone", "vocab_size", "num_crops", "use_lora")
 ARCHITECTURE_KEYS += ("lora_r", "lora_alpha", "lora_target_modules", "lora_vision", "lora_projector")

@@ -59,13 +59,14 @@ def load_splits(path: Path, clusters: int) -> Loaded:
 def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
     """A tokenizer for a backbone from scratch, learned from the training split's own texts, each distinct one once."""
     from train.models.backbones import model_class
-    from train.models.prompt import context_text, persona_text, request_text, train_tokenizer
+    from train.models.prompt import train_tokenizer
+    from train.models.reading import today
 
-    texts: dict[str, None] = {request_text(config["voice"]): None}
+    reading = today()
+    texts: dict[str, None] = {reading.requests[config["voice"]]: None}
     for sample in samples:
-        persona = sample.persona
-        lines = [persona_text(persona), persona.communication_characteristics, *persona.interesting_topics]
-        texts.update(dict.fromkeys([*lines, context_text(sample.context), *sample.keywords, *sample.output]))
+        lines = [reading.persona_text(sample.persona), *reading.pieces(sample.persona, beside_line=True)]
+        texts.update(dict.fromkeys([*lines, reading.context_text(sample.context), *sample.keywords, *sample.output]))
     return train_tokenizer(list(texts), config["vocab_size"], model_class(config["model_type"]).chat.control)
 
 

@@ -15,6 +15,7 @@ from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.models import backbones, checkpoint, parts
 from train.models.known_cards import KnownCards
 from train.models.network import Network
+from train.models.reading import Reading, check_same_prompt, stored, today
 
 log = logging.getLogger("aac")
 
@@ -23,9 +24,14 @@ class AACMultimodalModel(Network):
     """Backbone, persona embedding, context attention with clusters, interpretation styles; see `Network`."""
 
     def __init__(
-        self, backbone: nn.Module, tokenizer: Any, config: dict[str, Any], centroids: Tensor | None = None
+        self,
+        backbone: nn.Module,
+        tokenizer: Any,
+        config: dict[str, Any],
+        centroids: Tensor | None = None,
+        reading: Reading | None = None,
     ) -> None:
-        super().__init__(backbone, tokenizer, config, centroids)
+        super().__init__(backbone, tokenizer, config, centroids, reading)
         parts.leave_out(self, config["parts_off"])
 
     # ------------------------------------------------------------------ requests
@@ -78,13 +84,14 @@ class AACMultimodalModel(Network):
         tokenizer: Any | None = None,
         centroids: Tensor | None = None,
         dtype: torch.dtype | None = None,
+        reading: Reading | None = None,
     ) -> AACMultimodalModel:
         """A fresh model: pretrained backbone with LoRA, or, where `config['backbone']` describes one, from scratch.
 
         `dtype`: of a pretrained base; None: as device and precision of the config want.
         """
         backbone, tokenizer = backbones.build(config, tokenizer, dtype)
-        return cls(backbone, tokenizer, config, centroids)
+        return cls(backbone, tokenizer, config, centroids, reading)
 
     def save_model(self, path: str | Path, **extra: Any) -> None:
         """Write a checkpoint that `load_model` reads (atomic; tensors and plain data only)."""
@@ -98,7 +105,7 @@ class AACMultimodalModel(Network):
         disagreement elsewhere is said in the log. A GPU that is asked for but absent means the CPU, with one warning.
 
         Raises:
-            UserError: no such file, a damaged one, or one over another base model.
+            UserError: no such file, a damaged one, one over another base model, or trained on other prompts.
         """
         return cls.from_state(checkpoint.load(path), config, where=str(path))
 
@@ -121,7 +128,11 @@ class AACMultimodalModel(Network):
             device = "cpu"
         settings["device"] = device
         tokenizer = Tokenizer.from_str(state["tokenizer"]) if state["tokenizer"] else None
-        model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype)
+        reading, looked = stored(state, where)
+        if differing := reading.differences(today()):
+            log.warning("%s: reads persona and context as it was trained to (%s)", where, differing)
+        model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype, reading)
+        check_same_prompt(looked, model.encoder.rendered(), where)
         backbones.check_identity(state["base"], model.backbone.base, where)
         if "cards" in state:
             model.cards = KnownCards.from_state(state["cards"], where)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aac.records import Context, Persona
-from train.models.conditioning import CONTEXT_FIELDS, NO_STYLE, Conditions, persona_categories
+from train.models.conditioning import NO_STYLE, Conditions
 from train.models.prompt import PromptEncoder
 from train.models.tensors import Tensors
 
@@ -122,13 +122,12 @@ def collate(
 
 def conditions(rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor) -> Conditions:
     """What conditions each row, as tensors."""
+    reading = encoder.reading
     persona_text, text, field, position = [], [], [], []
     for row in rows:
-        p = row.persona
-        pieces = (p.disability_type, p.communication_characteristics, *p.interesting_topics)
-        persona_text.append([i for piece in pieces if piece for i in encoder.text(piece)])
+        persona_text.append([i for piece in reading.pieces(row.persona) for i in encoder.text(piece)])
         tokens = [
-            (i, f, left) for f, name in enumerate(CONTEXT_FIELDS) for i, left in _counted(row.context, name, encoder)
+            (i, f, left) for f, name in enumerate(reading.memory) for i, left in _counted(row.context, name, encoder)
         ]
         text.append([t[0] for t in tokens])
         field.append([t[1] for t in tokens])
@@ -136,7 +135,7 @@ def conditions(rows: Sequence[Row], encoder: PromptEncoder, clusters: Tensor) ->
     cards = [[int(clusters[card]) for card in row.cards] for row in rows]
     preferred = [row.persona.preferred_category_types[:_PREFERRED] for row in rows]
     return Conditions(
-        categories=torch.tensor([persona_categories(row.persona) for row in rows]),
+        categories=torch.tensor([reading.categories(row.persona) for row in rows]),
         persona_text=_padded(persona_text, -1),
         context_text=_padded(text, -1),
         context_field=_padded(field, 0),

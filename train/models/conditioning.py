@@ -1,6 +1,7 @@
 """What AAC adds to the backbone: persona embedding, context attention with clusters, interpretation styles.
 
-Shapes: B rows, T text tokens, M memory entries, D decoder width, W inner width, C width of a pooled view, K clusters.
+Shapes: B rows, T text tokens, M memory entries, D decoder width, W inner width, C width of a pooled view, K clusters, F
+vocabularies of the persona.
 Free text is read from its tokens, never looked up by id, so that unseen personas and partners work.
 """
 
@@ -13,38 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aac.records import Persona
 from train.models.attention import attend
+from train.models.reading import Reading
 from train.models.tensors import Tensors
 
-# Position 0 of each vocabulary is "unknown".
-PERSONA_VOCABULARIES: dict[str, tuple[str, ...]] = {
-    "age": ("", "아동", "청소년", "성인", "노인"),
-    "gender": ("", "여성", "남성"),
-    "selection_complexity": ("", "simple", "moderate", "complex"),
-    "utterance_length": ("", "짧게", "보통", "자세히"),
-    "speech_level": ("", "반말", "해요체", "합쇼체"),
-}
-CONTEXT_FIELDS = ("time", "place", "interaction_partner", "current_activity")
 STYLES = 3
 NO_STYLE = STYLES
 _POSITIONS = 8  # counted from the end of a field: Korean puts the head of a phrase last
-
-
-def persona_categories(persona: Persona) -> list[int]:
-    """One index a vocabulary; what a vocabulary does not know is unknown (0), never an error."""
-    values = ((getattr(persona, name), words) for name, words in PERSONA_VOCABULARIES.items())
-    return [words.index(value) if value in words else 0 for value, words in values]
 
 
 @dataclass
 class Conditions(Tensors):
     """What a batch knows beside its prompts. Padding: text ids -1, clusters -1."""
 
-    categories: Tensor  # (B, 5) indices into PERSONA_VOCABULARIES
-    persona_text: Tensor  # (B, T) token ids of disability, characteristics and topics
+    categories: Tensor  # (B, F) indices into `Reading.vocabularies`
+    persona_text: Tensor  # (B, T) token ids of `Reading.prose`
     context_text: Tensor  # (B, T) token ids of the context's fields, one after another
-    context_field: Tensor  # (B, T) index into CONTEXT_FIELDS
+    context_field: Tensor  # (B, T) index into `Reading.memory`
     context_position: Tensor  # (B, T) tokens left in the field after this one
     card_clusters: Tensor  # (B, 4)
     preferred_clusters: Tensor  # (B, 8)
@@ -84,17 +70,17 @@ class PersonaEmbedding(nn.Module):
     """A persona to a few soft tokens at the scale of the token embeddings: fresh ones disturb little, and gradients
     reach them from the first step."""
 
-    def __init__(self, hidden: int, tokens: int, width: int = 256) -> None:
+    def __init__(self, hidden: int, tokens: int, reading: Reading, width: int = 256) -> None:
         super().__init__()
         self.tokens = tokens
-        self.fields = nn.ModuleList(nn.Embedding(len(words), width) for words in PERSONA_VOCABULARIES.values())
+        self.fields = nn.ModuleList(nn.Embedding(len(words), width) for words in reading.vocabularies.values())
         self.text = nn.Linear(hidden, width)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, hidden * tokens)
         )
 
     def fields_of(self, categories: Tensor) -> Tensor:
-        """(B, 5) to (B, 5, W): each field's own vector."""
+        """(B, F) to (B, F, W): each field's own vector."""
         return torch.stack([table(categories[:, i]) for i, table in enumerate(self.fields)], dim=1)
 
     def forward(self, conditions: Conditions, embedding: nn.Embedding) -> Tensor:
@@ -122,6 +108,7 @@ class ContextAttention(nn.Module):
         layers: tuple[int, ...],
         pooled: int,
         cluster_weight: float,
+        reading: Reading,
         open_gates: bool = False,
     ) -> None:
         super().__init__()
@@ -130,9 +117,9 @@ class ContextAttention(nn.Module):
         self.heads = max(1, width // 64)
         self.cluster_weight = cluster_weight
         self.token = nn.Linear(hidden, width)
-        self.field = nn.Embedding(len(CONTEXT_FIELDS), width)
+        self.field = nn.Embedding(len(reading.memory), width)
         self.position = nn.Embedding(_POSITIONS, width)
-        self.persona = nn.ModuleList(nn.Embedding(len(words), width) for words in PERSONA_VOCABULARIES.values())
+        self.persona = nn.ModuleList(nn.Embedding(len(words), width) for words in reading.vocabularies.values())
         self.persona_text = nn.Linear(hidden, width)
         self.cluster = nn.Linear(pooled, width)
         self.cluster_kind = nn.Embedding(2, width)

@@ -23,6 +23,7 @@ from train.models.conditioning import (
 from train.models.known_cards import KnownCards
 from train.models.loss import Term, loss_terms
 from train.models.prompt import PromptEncoder
+from train.models.reading import Reading, today
 
 
 class Inputs(NamedTuple):
@@ -44,10 +45,16 @@ class Network(nn.Module):
         tokenizer: a `tokenizers.Tokenizer`.
         config: a validated config (`train/config/train_config.py`).
         centroids: (K, C) clusters of cards in the tower's pooled features; None: no clusters known.
+        reading: what it reads of persona and context; None: what the table of fields declares now.
     """
 
     def __init__(
-        self, backbone: nn.Module, tokenizer: Any, config: dict[str, Any], centroids: Tensor | None = None
+        self,
+        backbone: nn.Module,
+        tokenizer: Any,
+        config: dict[str, Any],
+        centroids: Tensor | None = None,
+        reading: Reading | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -56,14 +63,15 @@ class Network(nn.Module):
         hidden, depth, pooled = shape.hidden_size, shape.num_hidden_layers, shape.tower.hidden_size
         # Not after the last layer, so that the decoder can work with what was read.
         places = tuple(sorted({max(0, depth * quarter // 4 - 1) for quarter in (1, 2, 3)}))
-        self.persona = PersonaEmbedding(hidden, config["persona_tokens"])
+        reading = reading or today()
+        self.persona = PersonaEmbedding(hidden, config["persona_tokens"], reading)
         scratch = bool(config["backbone"])
         self.context = ContextAttention(
-            hidden, config["context_width"], places, pooled, config["cluster_weight"], open_gates=scratch
+            hidden, config["context_width"], places, pooled, config["cluster_weight"], reading, scratch
         )
         self.styles = InterpretationStyle(hidden)
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
-        self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"])
+        self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"], reading)
         self.processor = shape.picture_processor(config["num_crops"])
         self.cards: KnownCards | None = None  # of the data it is trained on
 
@@ -166,6 +174,8 @@ class Network(nn.Module):
             "config": self.config,
             "base": self.backbone.base,
             "tokenizer": self.encoder.tokenizer.to_str() if whole else "",
+            "reading": self.encoder.reading.model_dump(),
+            "prompt": self.encoder.rendered(),
             "model": {name: value.detach().to("cpu", copy=True) for name, value in keep.items()},
         }
         return state if self.cards is None else {**state, "cards": self.cards.state()}

@@ -10,44 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
-from aac.records import Context, Persona
+from aac.persona import Context, Persona
 from train.models.chat import ChatFormat
+from train.models.reading import Reading, today
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_REQUEST = {"first": "카드로 내가 할 말:", "third": "카드로 그 사람이 전하는 말:"}
-
-
-def persona_text(persona: Persona) -> str:
-    """What of the persona shapes a sentence, as one Korean line; unknown fields are left out, nobody is empty.
-
-    Characteristics and topics are prose of thirty tokens and more: the persona embedding and the context memory read
-    them, the prompt does not repeat them.
-    """
-    parts = [
-        persona.age,
-        persona.gender,
-        persona.disability_type,
-        persona.speech_level and f"말투 {persona.speech_level}",
-        persona.utterance_length and f"길이 {persona.utterance_length}",
-    ]
-    return "사람: " + ", ".join(part for part in parts if part) if any(parts) else ""
-
-
-def context_text(context: Context) -> str:
-    """The situation as one Korean line; absent parts are left out."""
-    names = {"time": "시간", "place": "장소", "current_activity": "활동", "interaction_partner": "상대"}
-    parts = [f"{label} {value}" for name, label in names.items() if (value := getattr(context, name))]
-    return "상황: " + ", ".join(parts) if parts else ""
-
-
-def request_text(voice: str) -> str:
-    """The line that closes a prompt: whose words are asked for (`first` or `third` person)."""
-    return _REQUEST[voice]
+_FIRST_LETTER = 1000  # of `_Letters`, above all control tokens
 
 
 class PromptEncoder:
@@ -57,14 +31,18 @@ class PromptEncoder:
         tokenizer: a `tokenizers.Tokenizer`.
         chat: the backbone's format.
         slots: how many positions after the opening the persona's soft tokens take (filled with id 0).
+        voice: whose words are asked for, `first` or `third` person.
+        reading: what of persona and context the model reads, in which words; None: as a fresh model.
 
     Raises:
         UserError: the tokenizer lacks a control token of the format; it is named.
     """
 
-    def __init__(self, tokenizer: Tokenizer, chat: ChatFormat, slots: int, voice: str = "first") -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, chat: ChatFormat, slots: int, voice: str = "first", reading: Reading | None = None
+    ) -> None:
         self.tokenizer, self.chat, self.slots = tokenizer, chat, slots
-        self.request = request_text(voice)
+        self.voice, self.reading = voice, reading or today()
         self.left_out: frozenset[str] = frozenset()  # "persona", "context": lines that an ablation leaves out
         self.control = {name: self._control_id(name) for name in chat.needed}
         self._set_up()
@@ -113,11 +91,24 @@ class PromptEncoder:
         for tag, count in enumerate(image_tokens, start=1):
             word = self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")
             ids += [*self.before, *[-tag] * count, *self.after, *word]
-        lines = {"persona": persona_text(persona), "context": context_text(context), "request": self.request}
+        reading = self.reading
+        lines = {"persona": reading.persona_text(persona), "context": reading.context_text(context)}
+        lines["request"] = reading.requests[self.voice]
         for name, line in lines.items():
             if line and name not in self.left_out:
                 ids += self.text(f"{line}\n")
         return [*ids, *self.reply]
+
+    def rendered(self) -> str:
+        """How prompts look, whatever the tokenizer: in each voice, two cards with and without words, a persona and a
+        context whose every field holds its own name. Encoders of one look ask in one form."""
+        letters = _Letters()
+        twins = [type(self)(letters, self.chat, 1, voice, self.reading) for voice in self.reading.requests]
+        persona = Persona.model_construct(**{name: name for name in self.reading.persona})
+        context = Context.model_construct(**{name: name for name in self.reading.context})
+        words = (["word 1", "word 2"], None)
+        prompts = (twin.prompt([1, 1], persona, context, said) for twin in twins for said in words)
+        return "\n".join("".join(map(letters.shown, prompt)) for prompt in prompts)
 
     def answer(self, sentence: str) -> list[int]:
         """Ids of an interpretation with its closing token; the style's position in front is the caller's."""
@@ -127,6 +118,26 @@ class PromptEncoder:
         """Whole sequences only: a byte-level piece alone may be half a syllable."""
         said = [i for i in ids if i not in self.control.values()]
         return self.tokenizer.decode(said, skip_special_tokens=True).strip()
+
+
+class _Letters:
+    """A tokenizer that takes text letter by letter, so that ids can be shown again."""
+
+    def __init__(self) -> None:
+        self.names = ["[persona]"]  # control tokens by their ids; 0 stands for the persona's soft tokens
+
+    def token_to_id(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+    def encode(self, text: str, add_special_tokens: bool) -> Any:
+        return SimpleNamespace(ids=[ord(letter) + _FIRST_LETTER for letter in text])
+
+    def shown(self, number: int) -> str:
+        if number < 0:
+            return f"[card {-number}]"
+        return self.names[number] if number < _FIRST_LETTER else chr(number - _FIRST_LETTER)
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int, control: Sequence[str]) -> Tokenizer:
