@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def make_rows(count: int, own_words: bool) -> list[dict[str, Any]]:
     """Rows as step 7 leaves them."""
     from aac.lexicon import load_lexicon
-    from dataset.prepare.teachers.grammar import next_cards
+    from dataset.prepare.teachers.reading import read
 
     draw = random.Random(1)
     people = read_json(ROOT / "dataset/persona.json")
@@ -54,7 +54,7 @@ def make_rows(count: int, own_words: bool) -> list[dict[str, Any]]:
         words: list[str] = []
         for _ in range(draw.choices((1, 2, 3, 4), (15, 40, 30, 15))[0]):
             for word in draw.sample(pool, 40):
-                if word not in words and next_cards(words, [word]):
+                if word not in words and (not words or read(frozenset({*words, word}))):
                     words.append(word)
                     break
         if own_words:

@@ -14,7 +14,8 @@ from aac.io import read_json
 from aac.lexicon import load_lexicon
 from aac.records import Persona, Sample
 from benchmarks.metric_attacks import ATTACKS, table
-from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
+from dataset.prepare.teachers.grammar import interpret, sample_context
+from tests.workshop import next_cards
 from train.scoring.registry import METRICS, find
 
 PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"

@@ -11,7 +11,8 @@ from aac.gate import check, comparable, mended, polarity_kept
 from aac.korean import analyse, join
 from aac.lexicon import load_lexicon
 from aac.records import Context, Persona
-from dataset.prepare.teachers.grammar import interpret, next_cards, sample_context
+from dataset.prepare.teachers.grammar import interpret, sample_context
+from tests.workshop import next_cards
 
 NEGATIVE = {"안", "못", "싫다", "없다", "모르다", "아니요", "하지 마세요", "그게 아니에요", "그만", "끝"}
 PERSONAS = Path(__file__).parent.parent / "dataset/persona.json"
@@ -262,11 +263,11 @@ def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model)
     from conftest import pictures
 
     from train.interpreter.candidates import Candidate, Source
-    from train.pages.demo_page import notes_of
+    from train.pages.page import told_sources
 
     speaks = {"model", "model, ending mended", "model, decoded again"}
     assert {str(source) for source in Source} == speaks | {"grammar", "keywords", "fixed"}
-    names = notes_of({"notes": [str(source) for source in Source]})
+    names = told_sources(str(source) for source in Source)
     assert len(set(names)) == len(Source) and not any(re.search("[A-Za-z]", name) for name in names)
     for source in Source:
         shown = json.loads(json.dumps(Candidate("물.", "기본", 0.5, source).public()))

@@ -12,7 +12,8 @@ from aac.records import Context, Persona
 from aac.register import levels
 from dataset.prepare.teachers.endings import conjugate, copula, particle
 from dataset.prepare.teachers.frames import NO_OBJECT, frames
-from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret, next_cards, sample_context
+from dataset.prepare.teachers.grammar import HELD_OUT_PARTNERS, interpret, sample_context
+from tests.workshop import next_cards
 
 ROOT = Path(__file__).parents[1]
 PERSONAS = [Persona.parse(row) for row in json.loads((ROOT / "dataset/persona.json").read_text(encoding="utf-8"))]

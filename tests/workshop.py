@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 import data_prepare
+from dataset.prepare.teachers.reading import read
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = [str(number) for number in range(1, 9)]
@@ -43,6 +44,11 @@ def draw_card(path: Path, number: int, size: int = 48) -> None:
 def prepare(home: Path, *arguments: str, steps: list[str] = ALL) -> int:
     line = ["--workspace", str(home), "--samples-per-persona", "12", "--steps", *steps, *arguments]
     return data_prepare.main(line)
+
+
+def next_cards(chosen: list[str], pool: list[str]) -> list[str]:
+    """The words of the pool that still form one plausible utterance with the chosen ones (none chosen: all)."""
+    return [word for word in pool if not chosen or (word not in chosen and read(frozenset({*chosen, word})))]
 
 
 def content(home: Path) -> dict[str, bytes]:

@@ -21,13 +21,13 @@ from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
 from dataset.prepare.teachers.own_words import adapt, list_cards
 from dataset.prepare.teachers.questions import say_where
-from dataset.prepare.teachers.reading import next_cards, read
+from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.social import phrases, say_give, say_greeting, say_help, say_named, say_single, say_small
 from dataset.prepare.teachers.speaker import Speaker, title
 from dataset.prepare.teachers.states import say_love, say_quality, say_state, say_unknown, say_wish
 from dataset.prepare.teachers.utterance import Reading
 
-__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "next_cards", "sample_context"]
+__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "sample_context"]
 
 _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
     "act": say_act,

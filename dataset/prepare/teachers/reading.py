@@ -1,4 +1,4 @@
-"""Cards to the one plausible utterance that they form (`read`), and the cards that may follow (`next_cards`)."""
+"""Cards to the one plausible utterance that they form."""
 
 from __future__ import annotations
 
@@ -31,16 +31,6 @@ _UNNAMED = group("sport") | {
     "불", "문", "창문", "생일", "공부", "여행", "산책", "운동", "수영", "낚시", "돈", "전화", "게임", "이",
 }  # fmt: skip
 _SLOT_OF = {"뭐": "object", "어디": "place", "누구": "person", "언제": "time", "왜": "time"}
-
-
-def next_cards(chosen: list[str], pool: list[str]) -> list[str]:
-    """The keywords of the pool that still form one plausible utterance with the chosen ones (none chosen: all)."""
-    return list(_next(frozenset(chosen), tuple(pool))) if chosen else list(pool)
-
-
-@lru_cache(maxsize=100_000)
-def _next(chosen: frozenset[str], pool: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(k for k in pool if k not in chosen and read(chosen | {k}) is not None)
 
 
 @lru_cache(maxsize=1_000_000)
