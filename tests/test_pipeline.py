@@ -28,7 +28,7 @@ from aac.records import load_samples, split_of
 from dataset.prepare import embed, personas, pipeline
 from dataset.prepare.options import Options
 from dataset.prepare.pipeline import STEPS
-from tests.workshop import ROOT, content, draw_card, prepare
+from tests.workshop import ROOT, WORDS, content, draw_card, prepare
 
 
 def test_all_steps_make_a_data_set_that_training_reads(home: Path) -> None:
@@ -285,26 +285,27 @@ def test_a_key_twice_in_the_persona_file_is_refused(
 
 
 def test_a_remote_teacher_is_asked_from_within_a_running_loop(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a notebook runs it. Ctrl-C there stops the requests, too."""
+    """As a notebook runs it; an interruption there stops the requests, too."""
+    from dataset.prepare.teachers.ask import Ask
     from tests.chat_server import ChatServer, good_answer
-    from tests.test_teacher_remote import line, point_at, rows_of
+    from tests.test_teacher_remote import teach
 
     def interrupt(server: ChatServer) -> None:
         while not server.held:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    async def inside(*arguments: str) -> int:
-        return data_prepare.main([*line(home, samples=3), *arguments])
+    async def inside(server: ChatServer, *words: str) -> list[Any]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own waits for the loop
+        asks = [Ask((home / f"dataset/images/{WORDS.index(word) + 1}_{word}.png",), (word,)) for word in words]
+        return teach(home, server, asks)[0]
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ChatServer(lambda chat: ("ok", good_answer(chat))) as server:
-        point_at(server, monkeypatch)
-        assert prepare(home, "--samples-per-persona", "3", "--teacher", "openai", steps=list("1234567")) == 0
-        assert asyncio.run(inside("--steps", "8")) == 0 and server.requests >= 6
-        assert sum(len(row["output"]) == 3 for row in rows_of(home)) >= 3
+        answers = asyncio.run(inside(server, "물", "사과"))
+        assert [len(answer.sentences) for answer in answers] == [3, 3]
         server.freeze_at = server.requests
         Thread(target=interrupt, args=(server,), daemon=True).start()
-        (home / "dataset/teacher_journal.jsonl").unlink()
-        assert asyncio.run(inside("--steps", "8", "--overwrite")) == 130 and server.held
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(inside(server, "밥", "공"))
