@@ -239,21 +239,6 @@ def speech_level(sentence: str) -> str:
     return "조각"
 
 
-_NEGATORS = frozenset({"않다", "못하다", "말다", "싫다", "싫어하다", "없다", "모르다", "아니다"})
-
-
-def is_negative(text: str) -> bool:
-    """안, 못, 않다, 말다, 싫다, 없다, 모르다, 아니다. 그만 stops and does not negate."""
-    morphs = analyse(text)
-    if any((m.form in ("안", "못") and m.tag == "MAG") or m.form in ("아니요", "아뇨", "아니") for m in morphs):
-        return True
-    if re.search(r"(^|\s)(안|못)\s|아니|아닙", nfc(text)):
-        return True
-    found = _lemmas(morphs) & _NEGATORS
-    # 치마 is read as a prohibition now and then: 말다 counts only behind 지.
-    return bool(found - {"말다"}) or re.search(r"지 ?(마|말(?!해|씀)|맙)", nfc(text)) is not None
-
-
 def is_question(text: str) -> bool:
     """A question ends in a question mark: endings alone do not tell (먹었어요)."""
     return nfc(text).endswith("?")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aac.korean import covers, is_negative, is_question, speech_level
+from aac.gate import negations
+from aac.korean import covers, is_question, speech_level
 from aac.lexicon import load_lexicon, lookup
 from aac.records import Context, Persona
 from aac.register import levels
@@ -104,7 +105,7 @@ def test_a_wrong_josa_is_caught(broken: str) -> None:
 
 
 def test_negation_stands_only_where_a_card_negates(rows) -> None:
-    wrong = [(cards, s) for cards, *_, said in rows for s in said if is_negative(s) != bool(set(cards) & NEGATIVE)]
+    wrong = [(cards, s) for cards, *_, said in rows for s in said if bool(negations(s)) != bool(set(cards) & NEGATIVE)]
     assert not wrong
 
 

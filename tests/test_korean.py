@@ -1,10 +1,10 @@
 import pytest
 
+from aac.gate import negations
 from aac.korean import (
     card_lemmas,
     content_lemmas,
     covers,
-    is_negative,
     is_question,
     join,
     predicate_stem,
@@ -69,12 +69,12 @@ def test_speech_level(sentence: str, level: str) -> None:
     "sentence", ["안 먹을래요.", "가고 싶지 않아요.", "물이 없어요.", "약이 싫어요.", "하지 마세요."]
 )
 def test_negative(sentence: str) -> None:
-    assert is_negative(sentence)
+    assert negations(sentence)
 
 
 @pytest.mark.parametrize("sentence", ["그만 먹을래요.", "치마 주세요.", "왜 속상한지 말해 줘.", "물을 마셔요."])
 def test_not_negative(sentence: str) -> None:
-    assert not is_negative(sentence)
+    assert not negations(sentence)
 
 
 def test_question_needs_its_mark() -> None:
