@@ -133,5 +133,6 @@ def test_every_metric_is_moved_by_some_attack(scores) -> None:
     counted = {key for key, metric in METRICS.items() if metric.counts and key != "semantic_similarity"}
     assert counted <= scores["references"].keys()
     assert unmoved(scores) == []
+    assert all(0 <= value <= find(key).scale + 1e-9 for values in scores.values() for key, value in values.items())
     stuck = {name: {**values, "voice": 1.0} for name, values in scores.items()}
     assert unmoved(stuck) == ["voice"]

@@ -10,9 +10,9 @@ from sacrebleu.metrics import BLEU, CHRF
 from aac.io import UserError
 from aac.korean import tokens
 from aac.records import Context, Persona, Sample
-from train.scoring import text_metrics
+from train.scoring import registry, text_metrics
 from train.scoring.table import Table
-from train.utils.metrics import Habits, Prediction, measure, summary
+from train.utils.metrics import Habits, LemmaTfidf, Prediction, measure, summary
 
 FOODS = ["물", "우유", "밥", "빵", "사과", "과자", "포도", "국"]
 PLACES = ["집", "학교", "병원", "가게", "공원", "식당"]
@@ -160,6 +160,28 @@ def test_references_score_high(good):
     assert good["persona_consistency"] > 0.95
     assert good["context_relevance"] > 0.8
     assert good["multi"]["bleu4"] == pytest.approx(good["bleu4"])
+
+
+def moved_by_the_references() -> set[str]:
+    """The metrics that tell rows from the same rows with other references."""
+    others = [remade(s, output=["저기 앉아.", "같이 갈까요?", "늦었습니다."]) for s in SAMPLES]
+    said = {s.id: SAMPLES[s.id * 7 % 48].output for s in SAMPLES}
+    habits, similar = Habits(SAMPLES), LemmaTfidf([])
+    first, second = (
+        measure([Prediction(s, said[s.id]) for s in rows], habits, similarity=similar) for rows in (SAMPLES, others)
+    )
+    return {key for key in first.counts if not np.array_equal(first.counts[key], second.counts[key])}
+
+
+def test_what_a_metric_is_compared_with_is_declared(monkeypatch):
+    """One that reads the references and does not say so would stand in the references' own line, as perfect."""
+    moved = moved_by_the_references()
+    assert {key.partition("[")[0] for key in moved} == {
+        key for key, metric in registry.METRICS.items() if metric.counts and metric.against != "nothing"
+    }
+    forgot = registry.Metric("echo", "메아리", registry.with_references(text_metrics.best_of_three))
+    monkeypatch.setitem(registry.METRICS, "echo", forgot)
+    assert moved_by_the_references() == moved | {"echo"}
 
 
 def test_constant_output_is_chance(good):
