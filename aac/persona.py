@@ -17,6 +17,7 @@ from aac.io import UserError
 AGES = ("아동", "청소년", "성인", "노인")
 LENGTHS = ("짧게", "보통", "자세히")
 LEVELS = ("반말", "해요체", "합쇼체")
+ALWAYS = "늘 "  # before a level: to intimates, too
 _AGES = {"child": "아동", "adolescent": "청소년", "teenager": "청소년", "adult": "성인", "senior": "노인"}
 _AGES |= {"elderly": "노인"}
 _GENDERS = {"female": "여성", "male": "남성", "여자": "여성", "남자": "남성", "f": "여성", "m": "남성"}
@@ -51,7 +52,7 @@ PERSONA: dict[str, Text] = {
     ),
     "speech_level": Word(
         "말투", ("높임", "register"), "first",
-        values=LEVELS, prompt=(4, "말투 {}"), embedded=True, leaves="shipped",
+        values=(*LEVELS, *(ALWAYS + level for level in LEVELS)), prompt=(4, "말투 {}"), embedded=True, leaves="shipped",
     ),
 }  # fmt: skip
 CONTEXT: dict[str, Text] = {
@@ -173,7 +174,9 @@ class Context(_Record):
 
     @classmethod
     def parse(cls, value: Context | dict[str, Any] | str | None) -> Context:
-        """A context of a request: its fields, some of them, one sentence (read as the activity), or nothing.
+        """A context of a request: its fields, some of them, one sentence, or nothing.
+
+        A sentence is the activity; the partner, the place and the time that it names are heard.
 
         Raises:
             UserError: a field is unknown (the nearest is named), or a value is no text.
@@ -181,7 +184,9 @@ class Context(_Record):
         if isinstance(value, Context):
             return value
         if isinstance(value, str):
-            value = {"current_activity": value}
+            from aac.register import named_in  # which reads the levels and ages of this module
+
+            value = {**named_in(value), "current_activity": value}
         if value is not None and not isinstance(value, dict):
             raise UserError(f"context_info must be a sentence or a dict, not {type(value).__name__}")
         return cls._made(cls._named(value or {}, "context_info"), "context_info")

@@ -97,7 +97,7 @@ def unseen_rows(workspace: Path, data: Path) -> Path:
     people = [Persona.parse(entry) for entry in read_json(ROOT / "dataset/persona_held_out.json")]
     rows = []
     for row in read_json(data):
-        if split_of(row["input"]["AAC_card_combination"]) != "test":
+        if split_of(row["input"]["AAC_card_combination"], Persona.read(row["input"]["persona"])) != "test":
             continue
         draw = random.Random(row["id"])
         persona = draw.choice(people)

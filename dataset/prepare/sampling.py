@@ -20,16 +20,21 @@ from aac.records import Persona, read_clusters, sample_key
 from dataset.prepare.options import Options
 from dataset.prepare.personas import read_personas
 from dataset.prepare.teachers.registry import TEACHERS
+from dataset.prepare.themes import Theme, meant, themes
 
 log = logging.getLogger("aac")
-# Cards a row by selection complexity, with their shares. One card is a whole turn, but seldom the task of a model.
+# Cards a row by selection complexity, with their shares. One card is a whole turn: of real rows about 40 % are one.
 COUNTS: dict[str, dict[int, float]] = {
-    "simple": {1: 0.4, 2: 0.6},
-    "moderate": {1: 0.14, 2: 0.43, 3: 0.43},
-    "complex": {2: 0.3, 3: 0.35, 4: 0.35},
+    "simple": {1: 0.55, 2: 0.45},
+    "moderate": {1: 0.38, 2: 0.32, 3: 0.3},
+    "complex": {1: 0.24, 2: 0.26, 3: 0.27, 4: 0.23},
 }
+LONE = 3  # rows in which a card should stand alone at least, to be learned as a message of its own
+PURPOSE = 0.5  # of the rows of several cards, dealt by a theme instead of by clusters
+IN_ORDER = 0.7  # of those, with the cards in the theme's order
 PREFERENCE = 0.9
 NEAR, NEAR_CLUSTERS = 0.7, 3
+TRIES = 6  # at a theme's cards before they are dealt by clusters
 HANDS = 4  # dealt of which the rarest combination is taken: more tell fewer things twice, and take longer
 FAR, FAR_COSINE = 0.5, 0.5
 Fits = Callable[[list[str], str], bool]
@@ -48,12 +53,25 @@ class Deck:
     centroids: Any
     fits: Fits
     joins: Callable[[str], bool] = lambda word: True
+    themes: Sequence[Theme] = ()
 
     def __post_init__(self) -> None:
         self.cards, self.words = list(self.keyword_of), list(self.keyword_of.values())
         self.place_of = {card: place for place, card in enumerate(self.cards)}
         self.uses = np.zeros(len(self.cards), np.int64)
+        self.lone = np.zeros(len(self.cards), np.int64)
         self.dealt: Counter[frozenset[int]] = Counter()
+        places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.words):
+            places.setdefault(word, []).append(place)
+        # The themes whose every slot the cards can fill, by length: (weight, places of each slot).
+        self.themed: dict[int, list[tuple[int, list[Places]]]] = {}
+        for theme in self.themes:
+            slots = [
+                np.array([p for word in sorted(slot) for p in places.get(word, ())], np.int64) for slot in theme.slots
+            ]
+            if all(map(len, slots)):
+                self.themed.setdefault(len(slots), []).append((theme.weight, slots))
         self.everything = np.arange(len(self.cards))
         self.alone = np.array([not self.joins(word) for word in self.words])
         self.cluster_of = {card: number for number, cards in self.clusters.items() for card in cards}
@@ -67,10 +85,15 @@ class Deck:
         """Count a row's cards as dealt together."""
         places = [self.place_of[card] for card in cards]
         self.uses[places] += 1
+        if len(places) == 1:
+            self.lone[places] += 1
         self.dealt[frozenset(places)] += 1
 
-    def by_need(self, places: Places, draw: random.Random) -> Iterator[int]:
+    def by_need(self, places: Places, draw: random.Random, counts: Places | None = None) -> Iterator[int]:
         """The cards in a random order in which one used less often tends to stand before one used more often.
+
+        Args:
+            counts: how often each card was used; None: in all rows.
 
         A use more halves the weight (the public rules' 10, 5, 1/(1+n) leave a card that few others go with three
         times rarer); ordered by exponential keys, which draws without replacement by weight (Efraimidis and Spirakis
@@ -78,7 +101,7 @@ class Deck:
         """
         if not len(places):
             return
-        uses = self.uses[places]
+        uses = (self.uses if counts is None else counts)[places]
         keys = np.ldexp(-np.log(1.0 - uniform(draw, len(places))), np.minimum(uses - uses.min(), 60))
         first = int(keys.argmin())
         yield int(places[first])  # mostly the first one goes: the rest is put in order only where it does not
@@ -105,22 +128,41 @@ class Deck:
         """`count` cards (fewer where nothing plausible is left), counted as used.
 
         Of a few hands the one is dealt whose combination came up least so far: a combination that comes a hundred
-        times teaches once.
+        times teaches once. A card alone is the one that stood alone least often.
 
         Args:
             preferred: clusters that the person likes.
             among: the first card is one of these, whatever the person likes.
         """
-        chosen = self._hand(count, preferred, draw, among)
-        for _ in range(HANDS - 1):
+        if count == 1:
+            pool = self.everything if among is None else np.array([self.place_of[card] for card in among])
+            hands = iter([[next(self.by_need(pool, draw, self.lone))]])
+        elif among is None and count in self.themed and draw.random() < PURPOSE:
+            hands = (self._themed_hand(count, draw) for _ in range(HANDS))
+        else:
+            hands = (self._hand(count, preferred, draw, among) for _ in range(HANDS))
+        chosen = next(hands) or self._hand(count, preferred, draw, among)
+        for other in hands if self.dealt[frozenset(chosen)] else ():
             if not self.dealt[frozenset(chosen)]:
                 break
-            other = self._hand(count, preferred, draw, among)
             if (-len(other), self.dealt[frozenset(other)]) < (-len(chosen), self.dealt[frozenset(chosen)]):
                 chosen = other
         cards = [self.cards[place] for place in chosen]
         self.use(cards)
         return cards
+
+    def _themed_hand(self, count: int, draw: random.Random) -> list[int]:
+        """Cards of one theme that a person could mean together; empty where a few tries find none."""
+        weights, slots_of = zip(*self.themed[count], strict=True)
+        slots = draw.choices(slots_of, weights)[0]
+        for _ in range(TRIES):
+            chosen: list[int] = []
+            for slot in slots:
+                chosen += [next(self.by_need(slot[~np.isin(slot, chosen)], draw), -1)]
+            order = chosen if draw.random() < IN_ORDER else draw.sample(chosen, count)
+            if -1 not in chosen and meant(tuple(self.words[place] for place in order)):
+                return order
+        return []
 
     def _hand(
         self, count: int, preferred: Sequence[int], draw: random.Random, among: Sequence[str] | None
@@ -190,8 +232,15 @@ def write_cards(options: Options) -> str:
             "teacher (--teacher) combines them too",
             *(strangers, len(deck.cards)),
         )
+    if seldom := [card for card in deck.cards if deck.lone[deck.place_of[card]] < LONE]:
+        log.warning(
+            "      %d of %d cards stand alone in fewer than %d rows (%s): a message of one card is learned from such "
+            "rows; give more --samples-per-persona",
+            *(len(seldom), len(deck.cards), LONE, ", ".join(map(deck.keyword_of.__getitem__, seldom[:5]))),
+        )
     return (
-        f"{len(rows)} rows, a card stands in {uses[0]} to {uses[-1]} of them (median {uses[len(uses) // 2]}), "
+        f"{len(rows)} rows, {lengths[1] / max(1, len(rows)):.0%} of one card, "
+        f"a card stands in {uses[0]} to {uses[-1]} of them (median {uses[len(uses) // 2]}), "
         f"rows by number of cards {dict(sorted(lengths.items()))} -> dataset_with_cards.json, coverage.json"
     )
 
@@ -212,7 +261,7 @@ def deck_of(table: Sequence[dict[str, Any]], options: Options) -> Deck:
     keyword_of, clusters = {card["file"]: card["keyword"] for card in table}, read_clusters(path).files
     if astray := {card for cards in clusters.values() for card in cards} ^ set(keyword_of):
         raise UserError(f"{path}: {min(astray)} is not in both this file and cards.json; run steps 2 and 3 again")
-    return Deck(keyword_of, clusters, np.load(options.file("centroids.npy")), *plausible(options.teacher))
+    return Deck(keyword_of, clusters, np.load(options.file("centroids.npy")), *plausible(options.teacher), themes())
 
 
 def fill_row(
@@ -239,6 +288,7 @@ def coverage(rows: Sequence[dict[str, Any]], deck: Deck, table: Sequence[dict[st
     """How often each length, cluster and card occurs, and under which licences the cards stand, where labels say so."""
     lengths = Counter(len(row["input"]["AAC_card_combination"]) for row in rows)
     uses = dict(zip(deck.cards, deck.uses.tolist(), strict=True))
+    alone = dict(zip(deck.cards, deck.lone.tolist(), strict=True))
     by_cluster: Counter[int] = Counter()
     for card, count in uses.items():
         by_cluster[deck.cluster_of[card]] += count
@@ -246,6 +296,7 @@ def coverage(rows: Sequence[dict[str, Any]], deck: Deck, table: Sequence[dict[st
         "rows_by_number_of_cards": {str(n): lengths[n] for n in sorted(lengths)},
         "uses_by_cluster": {str(n): by_cluster[n] for n in sorted(deck.clusters)},
         "uses_by_card": {card: uses[card] for card in sorted(uses, key=lambda c: (uses[c], c))},
+        "alone_by_card": {card: alone[card] for card in sorted(alone, key=lambda c: (alone[c], c))},
     }
     if any(card.get("licence") for card in table):
         report["cards_by_licence"] = dict(Counter(card.get("licence") or "not stated" for card in table).most_common())

@@ -11,6 +11,9 @@ from dataset.prepare.teachers.utterance import FUTURE, Reading
 
 _MEDICINE = {"want": "will", "rae": "will", "muse": "plan"}
 _STAYS = frozenset({"여기", "침대", "의자"})
+# To whom one proposes what to do, instead of asking for leave.
+_PEERS = frozenset({"친구", "배우자", "형제", "동생", "자녀·손주"})
+_STAYING = frozenset({"가다", "오다", "앉다", "눕다", "일어나다", "만나다"})
 _NOT_BACK = frozenset({"기다리다", "가다", "여행가다", "찾다", "사다"})
 
 
@@ -26,7 +29,7 @@ def say_act(reading: Reading, speaker: Speaker) -> list[str]:
     return [
         _called(
             reading,
-            [*me(reading, speaker, "이" if style == 1 else "은"), *_before(reading, style)],
+            [*me(reading, speaker, "이" if style == 1 else "은"), *before_words(reading, style)],
             said,
             _own(reading, speaker, name),
         )
@@ -71,13 +74,13 @@ def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
 
 def _past(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     level, place = speaker.level, reading.card("place")
-    asked = not (reading.prefix or reading.speaker or reading.card("adverb") or reading.card("time") or place)
+    asked = not (reading.answers or reading.speaker or reading.card("adverb") or reading.card("time") or place)
     asked = asked and (not reading.card("person") or speaker.addressed(reading.card("person")))
     if reading.frame.stem == "가":
         second = "past?" if asked else "back"
         third = "had" if level != "합쇼체" and not (asked and speaker.age) else "back"
         return "past", second, "had" if third == second else third
-    own = bool(reading.prefix or reading.speaker)
+    own = bool(reading.answers or reading.speaker)
     named = not reading.frame.needs or bool(reading.cards("object"))
     back = named and reading.predicate not in _NOT_BACK and place not in _STAYS
     second = "past?" if asked or not (back or own) else "came" if back else "was"
@@ -125,7 +128,7 @@ def _shared(reading: Reading, speaker: Speaker) -> bool:
 def _asks(reading: Reading, speaker: Speaker) -> str:
     """The second style: leave for the deed, the deed as a favour, or an invitation."""
     person, adverb = reading.card("person"), reading.card("adverb")
-    if reading.prefix:
+    if reading.answers:
         return "will"  # 네 answers: no question follows it
     partner = speaker.addressed(person) and reading.frame.role == "이랑"
     if partner or (adverb == "같이" and not person):
@@ -134,22 +137,34 @@ def _asks(reading: Reading, speaker: Speaker) -> str:
     alone = person or reading.speaker or adverb == "혼자" or reading.card("time") == "주말" or waits
     if reading.frame.ask and not alone:
         return ("please?", "would?", "please?")[speaker.clock]
+    if reading.predicate == "보다" and person:
+        return "can"
     if reading.predicate == "찾다":
         return "can" if speaker.level == "합쇼체" else "could"
     if adverb == "빨리":
         return "can"
+    invites = speaker.kind in _PEERS and "같이" in reading.frame.adverbs and "약" not in reading.cards("object")
+    if invites and not (alone or reading.before or reading.cause):
+        return "shall?" if speaker.clock == 1 else "want?"
     allowed = reading.frame.instant or reading.predicate == "청소하다"
     leave = ("may", "might") * 2 if allowed else ("may", "might", "can", "could")
     return leave[(speaker.clock + speaker.age) % 4]
 
 
-def _before(reading: Reading, style: int) -> list[str]:
+def before_words(reading: Reading, style: int) -> list[str]:
     """The deed or state that leads to this one: 씻고, 배고파서."""
     if not reading.before:
         return []
     frame = frames()[reading.before]
     said = [particle(card, "" if card == "여기" else josa) for role, card, josa in reading.parts if role == "before"]
-    connective = link(reading.before, reading.predicate) or ("어서", "은데", "으니까")[style]
+    own = (
+        "어서"
+        if reading.before in _STAYING
+        else "고"
+        if frame.kind in ("act", "other")
+        else ("어서", "은데", "으니까")[style]
+    )
+    connective = link(reading.before, reading.predicate) or own
     return [*said, join(((frame.noun + frame.stem, frame.tag), (connective, "EC")))]
 
 
@@ -160,7 +175,9 @@ def _say_you(reading: Reading, speaker: Speaker) -> list[str]:
     respect = level != "반말" and you != "너"
     own = frame.honorific.removesuffix("시") if frame.honorific and respect else stem
     said = before_predicate(reading, speaker)
-    leads = [particle(you, "이랑"), you + ("" if you == "너" else ","), particle(you, "이랑")]
+    leads = (
+        [particle(you, "이랑"), you + ("" if you == "너" else ","), particle(you, "이랑")] if you else ["저기요,"] * 3
+    )
     verbs = [
         conjugate(stem, tag, ("want", "rae", "want")[speaker.clock], level),
         conjugate(own, tag, "want?", level, respect),
@@ -188,6 +205,9 @@ def _moods(reading: Reading, speaker: Speaker) -> tuple[tuple[str, str], ...]:
         "좋다": (("", "like"), ("", "like?"), ("", "liked")),
         "싶다": (("", "want"), ("", "wish?"), ("", "wish")),
         "주다": (("", "please"), ("", asks), ("", "hopeyou")),
+        "있다": (("", "able"), ("", "can"), ("", "ablelikely")),
+        "없다": (("", "cannot"), ("", "unablebut"), ("", "unablelikely")),
+        "게": (("", "let"), ("", "let?"), ("", "lethope")),
     }[reading.mood]
 
 
@@ -197,7 +217,8 @@ def _say_mood(reading: Reading, speaker: Speaker) -> list[str]:
     for negation, name in _moods(reading, speaker):
         ahead, stem, tag = stem_of(reading, speaker, negation)
         verb = " ".join([*ahead, conjugate(stem, tag, name, speaker.level)])
-        sentences.append(_called(reading, me(reading, speaker), said, verb, fuse=reading.mood in ("좋다", "싫다")))
+        lead = [*me(reading, speaker), *before_words(reading, len(sentences))]
+        sentences.append(_called(reading, lead, said, verb, fuse=reading.mood in ("좋다", "싫다", "말다", "게")))
     return sentences
 
 
@@ -209,8 +230,8 @@ def say_other(reading: Reading, speaker: Speaker) -> list[str]:
         return _say_mood(reading, speaker)
     person, time, level, stem = reading.card("person"), reading.card("time"), speaker.level, reading.frame.stem
     past = speaker.phase == "뒤" and time not in FUTURE | {"지금"}
-    josa = {} if person else {"place": "로"}
-    words = [said.text + ("로" if said.text == "여기" and not person else "") for said in
+    josa = {"place": "로"} if not person and reading.predicate == "오다" else {}
+    words = [said.text + ("로" if said.text == "여기" and josa else "") for said in
              before_predicate(reading, speaker, josa)]  # fmt: skip
     names = ("now", "now?", "see")
     if not person and reading.predicate == "오다":

@@ -11,8 +11,8 @@ from aac.korean import join
 from aac.records import Context, Persona
 from aac.register import partner_class
 from dataset.prepare.teachers.frames import group
-from dataset.prepare.teachers.reading import read
-from dataset.prepare.teachers.utterance import FUTURE, Reading
+from dataset.prepare.teachers.loose import understand
+from dataset.prepare.teachers.utterance import FUTURE, Reading, part_of_speech
 
 # Never sampled: what a trained model does with them shows whether it reads the head word.
 HELD_OUT_PARTNERS = ("옆집 친구", "미술 선생님", "안과 간호사님")
@@ -82,7 +82,7 @@ def sample_context(persona: Persona, keywords: list[str], rng: random.Random) ->
 
     Every part is absent now and then: the real ones may be, too.
     """
-    reading = read(frozenset(keywords))
+    reading = understand(tuple(dict.fromkeys(keywords)))
     partner = _partner(persona, keywords, reading, rng)
     phase = _draw_phase(reading, rng)
     fields = {
@@ -116,13 +116,15 @@ def _partner(persona: Persona, keywords: list[str], reading: Reading | None, rng
 def _draw_phase(reading: Reading | None, rng: random.Random) -> str:
     if reading is None or reading.kind not in ("act", "other", "quality"):
         return "전"
-    time = reading.card("time")
+    time = reading.card("time") or next((card for card, _ in reading.lead if part_of_speech(card) == "time"), "")
     if (
         time in FUTURE
+        or reading.cause
+        or reading.own
         or reading.frame.instant
         or reading.before
         or reading.card("adverb") in ("더", "빨리")
-        or reading.prefix
+        or reading.answers
     ):
         return "전"
     if reading.mood in ("안", "못") or reading.kind in ("quality", "other"):

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from aac.korean import join
 from aac.lexicon import load_lexicon, lookup
 
 FRAMES_FILE = Path(__file__).with_name("frames.json")
@@ -137,6 +138,52 @@ def _kits() -> tuple[frozenset[str], ...]:
 def together(one: str, other: str) -> bool:
     """Whether two things are named in one breath: 밥이랑 국, 컵이랑 접시."""
     return any({one, other} <= kit for kit in _kits())
+
+
+@cache
+def takes(predicate: str) -> frozenset[str]:
+    """The cards and categories that a predicate takes beside its slots: what one can draw, look for or use."""
+    kinds = _table()["takes"].get(predicate, "").split()
+    everything = [
+        "food",
+        "fruit",
+        "drink",
+        "place",
+        "vehicle",
+        "clothes",
+        "thing",
+        "media",
+        "study",
+        "toy",
+        "animal",
+        "nature",
+        "body",
+    ]
+    return frozenset(everything if kinds == ["*"] else kinds)
+
+
+@cache
+def chain(card: str) -> str:
+    """How a noun is said before another deed: 음악을 듣고, 버스를 타고; 때문에 for the body, else 가지고."""
+    own = next((josa for josa, text in _table()["chains"].items() if card in words(text)), "")
+    predicate = defaults().get(card)
+    if own or predicate is None:
+        return own or "을 가지고"
+    frame = frames()[predicate]
+    if frame.noun and frame.noun == card:
+        return f"{frame.stem}고"  # 전화하고
+    josa = frame.objects.get(card, "을")
+    return f"{'을' if josa == '로' else josa} {frame.noun}{frame.stem}고"
+
+
+@cache
+def during(card: str) -> str:
+    """What a noun is done with, as a time: 피아노 칠 때, 버스 탈 때."""
+    frame = frames()[defaults().get(card, "하다")]
+    ending = join(((frame.stem, frame.tag), ("을", "ETM"))) + " 때"
+    if card in frame.places:
+        return f"{frame.places[card][0]} {ending}"
+    return ending if frame.stem == "하" else " " + ending
 
 
 @cache

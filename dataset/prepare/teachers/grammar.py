@@ -5,9 +5,10 @@ person card, style 3 another form. Which endings are drawn follows from what sta
 age set the speech level, the phase of the activity the tense, the utterance length and the time of day the form.
 Disability and gender are never read.
 
-The way of a combination: `frames.py` (which cards may meet) → `utterance.py`, `reading.py` (what they say together) →
-`acts.py`, `states.py`, `questions.py`, `social.py` (three sentences of each kind). Words that no table knows go through
-`own_words.py`.
+The way of a combination: `reviewed.py` (fixed wording) → `frames.py` (which cards meet by the table) → `utterance.py`,
+`reading.py` (what they say together), else `loose.py` (rules for any cards) → `acts.py`, `states.py`, `questions.py`,
+`social.py`, `forms.py` (three sentences of each kind) → `whole.py` (what stands around them). Words that no table knows
+go through `own_words.py`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ import random
 from collections.abc import Callable, Sequence
 
 from aac.lexicon import lookup
-from aac.records import Context, Persona, nfc
+from aac.persona import Context, Persona
+from aac.rules import nfc
 from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
-from dataset.prepare.teachers.own_words import adapt, list_cards
+from dataset.prepare.teachers.forms import list_cards, say_form, say_give_not
+from dataset.prepare.teachers.loose import understand
+from dataset.prepare.teachers.own_words import adapt
+from dataset.prepare.teachers.presence import present
 from dataset.prepare.teachers.questions import say_where
 from dataset.prepare.teachers.reading import read
-from dataset.prepare.teachers.social import phrases, say_give, say_greeting, say_help, say_named, say_single, say_small
+from dataset.prepare.teachers.reviewed import reviewed
+from dataset.prepare.teachers.roles import by_order
+from dataset.prepare.teachers.social import say_give, say_greeting, say_help, say_named, say_single, say_small
 from dataset.prepare.teachers.speaker import Speaker, title
 from dataset.prepare.teachers.states import say_love, say_quality, say_state, say_unknown, say_wish
-from dataset.prepare.teachers.utterance import Reading
+from dataset.prepare.teachers.utterance import FUTURE, Reading
+from dataset.prepare.teachers.whole import around, told_first
 
 __all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "sample_context"]
 
@@ -38,6 +46,7 @@ _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
     "unknown": say_unknown,
     "wish": say_wish,
     "give": say_give,
+    "give not": say_give_not,
     "name": say_named,
     "correct": say_named,
     "where": say_where,
@@ -53,9 +62,10 @@ _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
 def interpret(keywords: list[str], persona: Persona, context: Context, rng: random.Random | None = None) -> list[str]:
     """Three distinct sentences for any cards, in the order of the styles.
 
-    The same arguments give the same sentences. Words that the lexicon does not know, and cards that do not go together,
-    are still said in a sentence where one predicate joins them, and else listed as they stand. `rng` is accepted for
-    teachers that draw; this one does not.
+    The same arguments give the same sentences; cards in another order may give others, where the order tells who does
+    it to whom. Words that the lexicon does not know, and cards that do not go together, are still said in a sentence
+    where one predicate joins them, and else named as what one wants to talk about. `rng` is accepted for teachers that
+    draw; this one does not.
 
     Raises:
         ValueError: no keyword.
@@ -64,16 +74,16 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
     if not keywords:
         raise ValueError("keywords is empty: there is nothing to say")
     cards = tuple(dict.fromkeys(map(nfc, keywords)))
-    reading = read(frozenset(cards)) or adapt(cards)
+    if fixed := reviewed(cards, persona, context):
+        return fixed
+    reading = read(frozenset(cards)) if len(cards) == 1 else None
+    reading = reading or by_order(cards) or adapt(cards) or understand(cards)
+    reading = reading and present(reading, Speaker(persona, context))
     speaker = _speaker(reading, persona, context)
     spare = list_cards(cards, speaker)
     if reading is None:
         return spare
-    reviewed = len(cards) == 1 and cards[0] in phrases()
-    said = say_single(cards[0], speaker) if reviewed else _SAY[reading.kind](reading, speaker)
-    if reading.prefix:
-        yes, no = ("응", "아니") if speaker.level == "반말" else ("네", "아니요")
-        said = [f"{yes if reading.prefix == '네' else no}, {sentence}" for sentence in said]
+    said = _say(reading, speaker)
     return [
         other if sentence in said[:style] else sentence
         for style, (sentence, other) in enumerate(zip(said, spare, strict=True))
@@ -90,8 +100,25 @@ def joins(word: str) -> bool:
     return lookup(word) is not None
 
 
+def _say(reading: Reading, speaker: Speaker) -> list[str]:
+    core = _SAY.get(reading.kind, say_form)(reading, speaker)
+    first = ", ".join(_opening(card, speaker) for card in reading.prefix)
+    return around(reading, speaker, core, first)
+
+
+def _opening(card: str, speaker: Speaker) -> str:
+    """A card told before the rest: 네, 고마워요, 무서워요."""
+    if card in ("네", "아니요"):
+        plain = {"네": "응", "아니요": "아니"}[card]
+        return plain if speaker.level == "반말" else card
+    return told_first(_say(read(frozenset({card})) or Reading("single", card), speaker), speaker.level)
+
+
 def _speaker(reading: Reading | None, persona: Persona, context: Context) -> Speaker:
-    """The speaker; a person who is called or greeted listens, whoever else the context names."""
+    """The speaker; a person who is called or greeted listens, whoever else the context names. What is to come, or what
+    a state leads to, has not happened."""
+    if reading and (reading.cause or any(card in FUTURE for card, _ in reading.lead)):
+        context = context.model_copy(update={"current_activity": ""})
     speaker = Speaker(persona, context)
     called = reading.card("call") if reading else ""
     if reading and reading.kind in ("greeting", "help"):

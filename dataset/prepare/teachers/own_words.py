@@ -13,10 +13,8 @@ from itertools import islice, product
 
 from aac.korean import predicate_stem
 from aac.lexicon import lookup
-from dataset.prepare.teachers.endings import at
 from dataset.prepare.teachers.frames import Frame, frames
 from dataset.prepare.teachers.reading import read
-from dataset.prepare.teachers.speaker import Speaker
 from dataset.prepare.teachers.utterance import Reading, part_of_speech
 
 _NOUNS = ("책", "텔레비전", "사과", "물", "컵", "옷", "공", "게임", "음악", "집", "공원", "버스", "침대", "손")
@@ -38,13 +36,11 @@ def adapt(cards: tuple[str, ...]) -> Reading | None:
         return Reading("single", cards[0])
     persons = [card for card in cards if card in frames() and frames()[card].role in ("을", "한테", "이")]
     someone = ("친구",) if any(frames()[card].kind in ("act", "other", "love") for card in persons) else ()
-    for loose in ([strange] if strange else []) + [[card for card in cards if card not in frames()]]:
-        choices = [(*someone, *_stand_ins(card)) if card in loose else (card,) for card in cards]
-        for stand_ins in islice(product(*choices), _TRIES):
-            reading = read(frozenset(stand_ins)) if len(set(stand_ins)) == len(cards) else None
-            found = reading and _restored(reading, dict(zip(stand_ins, cards, strict=True)))
-            if found:
-                return found
+    choices = [(*someone, *_stand_ins(card)) if card in strange else (card,) for card in cards]
+    for stand_ins in islice(product(*choices), _TRIES if strange else 0):
+        reading = read(frozenset(stand_ins)) if len(set(stand_ins)) == len(cards) else None
+        if found := reading and _restored(reading, dict(zip(stand_ins, cards, strict=True))):
+            return found
     return None
 
 
@@ -70,15 +66,3 @@ def _restored(reading: Reading, card_of: dict[str, str]) -> Reading | None:
     own = Frame(stem, tag, known.kind, role=known.role, questions=known.questions)
     before = (("object", lead, ""),) if lead else ()
     return replace(reading, parts=(*parts, *before), predicate=predicate, own=own)
-
-
-def list_cards(cards: tuple[str, ...], speaker: Speaker) -> list[str]:
-    """The last resort, grammatical for any words: each is named as it stands."""
-    listed = ", ".join(cards)
-    level = speaker.level
-    tails = (
-        at(level, "이 말이야.", "이 말이에요.", "이 말입니다."),
-        at(level, "이 말 알겠어?", "이 말 아시겠어요?", "이 말 아시겠습니까?"),
-        at(level, "이거 말하고 싶어.", "이걸 말하고 싶어요.", "이것을 말하고 싶습니다."),
-    )
-    return [f"{listed}, {tail}" for tail in tails]

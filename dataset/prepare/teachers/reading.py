@@ -81,7 +81,7 @@ def _answered(prefix: str, inner: Reading | None) -> Reading | None:
         return None
     negative = inner.mood in ("안", "못", "싫다") or inner.predicate in ("싫다", "없다")
     fits = negative == (prefix == "아니요") and inner.mood not in ("말다", "그만")
-    return replace(inner, prefix=prefix) if fits else None
+    return replace(inner, prefix=(prefix,)) if fits else None
 
 
 def _spoken_of(rest: frozenset[str]) -> Reading | None:

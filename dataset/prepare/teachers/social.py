@@ -6,8 +6,11 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+from dataset.prepare.teachers.acts import before_words
 from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
+from dataset.prepare.teachers.forms import fill_form
 from dataset.prepare.teachers.frames import group
+from dataset.prepare.teachers.reviewed import reviewed_card
 from dataset.prepare.teachers.speaker import HONORED, Speaker, before_predicate, spoken, stem_of, title, word
 from dataset.prepare.teachers.utterance import EDIBLE, Reading, category
 
@@ -17,7 +20,7 @@ _HEARTFELT = frozenset({"고마워요", "미안해요"})
 
 @lru_cache(maxsize=1)
 def phrases() -> dict[str, dict[str, list[str]]]:
-    """Reviewed triples: {card or reading: {level: three sentences}}; {you} and {subject} stand for a person."""
+    """Fixed sentences of readings: {reading: {level: three sentences}}; {you} and {subject} stand for a person."""
     return json.loads(PHRASES_FILE.read_text(encoding="utf-8"))
 
 
@@ -48,6 +51,8 @@ def say_help(reading: Reading, speaker: Speaker) -> list[str]:
     level = speaker.level
     person = reading.card("person")
     call = [f"{title(person)},"] if person else []
+    if not (reading.predicate or reading.card("object")):
+        return fill_form("help", level)
     if not reading.predicate:
         noun = word(reading.card("object"), level)
         tails = phrases()["@help"][level]
@@ -59,7 +64,7 @@ def say_help(reading: Reading, speaker: Speaker) -> list[str]:
     _, stem, tag = stem_of(reading, speaker)
     said = [part for part in before_predicate(reading, speaker) if part.role in ("object", "place")]
     return [
-        spoken(reading, call, said, conjugate(stem, tag, name, level), fuse=True)
+        spoken(reading, [*call, *before_words(reading, 0)], said, conjugate(stem, tag, name, level), fuse=True)
         for name in ("help", "help?", "helphope")
     ]
 
@@ -67,7 +72,7 @@ def say_help(reading: Reading, speaker: Speaker) -> list[str]:
 def say_greeting(reading: Reading, speaker: Speaker) -> list[str]:
     """A formula, with the person it is for."""
     card, person, level = reading.predicate, title(reading.card("person")), speaker.level
-    formula = phrases()["생일 축하해요" if reading.card("object") else card][level]
+    formula = phrases()["생일 축하해요"][level] if reading.card("object") else reviewed_card(card, speaker) or []
     if not person:
         return list(formula)
     first = formula[0].rstrip(".?")
@@ -110,15 +115,15 @@ def say_small(reading: Reading, speaker: Speaker) -> list[str]:
     return [sentence([*words, conjugate(stem, "VV", name, level)]) for name in ("plain", "plain?", "see")]
 
 
-def _addressing(texts: list[str], you: str) -> list[str]:
-    return [text.replace("{you}", you).replace("{subject}", particle(you, "이")) for text in texts]
+def _addressing(texts: list[str], you: str, name: str) -> list[str]:
+    return [text.replace("{you}", you).replace("{subject}", particle(name, "이")) for text in texts]
 
 
 def say_person(person: str, speaker: Speaker) -> list[str]:
     """A person's card alone: called where the person listens, else named, asked after and missed."""
     level, name, respect = speaker.level, title(person), person in HONORED
     if speaker.addressed(person):
-        return _addressing(phrases()["@call"][level], name)
+        return _addressing(phrases()["@call"][level], speaker.call(person), name)
     where = (
         at(level, "어디 계셔?", "어디 계세요?", "어디 계십니까?")
         if respect
@@ -132,8 +137,10 @@ def say_person(person: str, speaker: Speaker) -> list[str]:
 def say_single(keyword: str, speaker: Speaker) -> list[str]:
     """A card alone that no predicate completes: the reviewed triple, a person, or a name."""
     level = speaker.level
-    if triple := phrases().get(keyword):
-        return _addressing(triple[level], speaker.you())
+    if triple := reviewed_card(keyword, speaker):
+        return triple
+    if keyword in phrases():
+        return list(phrases()[keyword][level])
     if category(keyword) == "person":
         return say_person(keyword, speaker)
     tails = phrases()["@look"][level]

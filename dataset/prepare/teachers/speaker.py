@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aac.persona import LENGTHS, Context, Persona
-from aac.register import levels, partner_class
+from aac.register import INTIMATE, levels, partner_class
 from dataset.prepare.teachers.contexts import phase_of
 from dataset.prepare.teachers.endings import particle, sentence
 from dataset.prepare.teachers.frames import group
@@ -17,8 +17,23 @@ HONORED = group("honored")
 TITLES = {"의사": "의사 선생님", "간호사": "간호사님", "요리사": "요리사님"}
 # Of whom one speaks with -시-, save in plain speech.
 ELDERS = frozenset({"엄마", "아빠", "이모", "삼촌"})
-_INTIMATE = frozenset({"친구", "동생", "형제", "배우자", "자녀·손주", "엄마·아빠"})
 _KIN = frozenset({"엄마·아빠", "부모님", "조부모", "상사", "형제"})
+# By what one says to whom: no title for strangers, 여보 for one's spouse, 사장님 across a counter.
+_ADDRESS = {
+    "배우자": "여보",
+    "자녀·손주": "너",
+    "동생": "너",
+    "친구": "너",
+    "낯선 사람": "",
+    "미상": "",
+    "점원·직원": "사장님",
+}
+# A person card and the partners that it names.
+_SAME = {
+    "형": ("형", "오빠", "큰형", "작은형"), "누나": ("누나", "언니", "큰누나"),
+    "동생": ("동생", "여동생", "남동생", "막냇동생"),
+    "친구": ("친구", "짝꿍", "단짝"), "아기": ("아기",),
+}  # fmt: skip
 _COLLECTIVE = frozenset({"부모님", "상사", "부모", "조부모", "조부모님"})
 _CALLED = frozenset({"act", "give", "help", "state"})
 # Short speech keeps 에 where the place would read as an object.
@@ -57,23 +72,37 @@ class Speaker:
     @property
     def respectful(self) -> bool:
         """Whether the partner's own deeds take -시-."""
-        return self.level == "합쇼체" or (self.level == "해요체" and self.kind not in _INTIMATE)
+        return self.level == "합쇼체" or (self.level == "해요체" and self.kind not in INTIMATE)
 
     def you(self) -> str:
-        """The partner as one addresses them: never 당신."""
-        if self.level == "반말" and self.kind != "엄마·아빠":
-            return "너"
+        """The partner as one addresses them: never 당신, 너 for whom one says 너 to, and nothing for a stranger."""
         last = self.partner.split()[-1] if self.partner else ""
-        known = self.kind in _KIN or last in ("간호사님", "약사님", "코치님")
-        return last if known and last not in _COLLECTIVE else "선생님"
+        if self.kind in _ADDRESS:
+            return _ADDRESS[self.kind]
+        if self.kind in _KIN or last in ("간호사님", "약사님", "코치님"):
+            return last if last not in _COLLECTIVE else "선생님"
+        return "선생님"
 
     def addressed(self, person: str) -> bool:
         """Whether a person card names the partner who listens."""
-        if not self.partner or not person or person in ("가족", "친구", "동생", "아기"):
+        if not self.partner or not person or person == "가족":
             return False
+        if person in _SAME:
+            return self.partner.split()[-1] in _SAME[person]
         teacher = person in ("선생님", "의사") and self.partner.endswith("선생님")
         named = self.partner.split()[-1].startswith(title(person))
         return named or (teacher and (person == "의사") == ("의사" in self.partner))
+
+    def word(self, card: str) -> str:
+        """A card as this speaker says it; 너 is the partner's title."""
+        return self.you() or "저기요" if card == "너" else word(card, self.level)
+
+    def call(self, person: str) -> str:
+        """A partner as one calls them, by the word that stands on the card: 친구야, 동생아, 의사 선생님."""
+        last = self.partner.split()[-1] if self.partner else ""
+        if person in ("형", "누나") and last in _SAME[person]:
+            return last  # 오빠 is what a sister calls a 형
+        return {"친구": "친구야", "동생": "동생아", "아기": "아기야"}.get(person, title(person))
 
 
 def _clock(time: str) -> int:
@@ -94,7 +123,9 @@ def word(card: str, level: str) -> str:
 
 
 def me(reading: Reading, speaker: Speaker, josa: str = "은") -> list[str]:
-    """나 as the subject, where that card is chosen: 저는, 제가."""
+    """나 as the subject, where that card is chosen (저는, 제가); 너 is called."""
+    if reading.speaker == "너":
+        return [f"{speaker.word('너')},"]
     return [particle(word("나", speaker.level), josa)] if reading.speaker == "나" else []
 
 
@@ -110,15 +141,16 @@ def before_predicate(reading: Reading, speaker: Speaker, josa_of: dict[str, str]
         josa = (josa_of or {}).get(role, own)
         if role == "before":
             continue
-        if role == "call" or (role == "person" and _is_call(reading, speaker, card, josa)):
-            calls.append(Said("call", card, f"{title(card)},"))
+        feared = role == "object" and reading.kind == "state" and speaker.addressed(card)
+        if role == "call" or feared or (role == "person" and _is_call(reading, speaker, card, josa)):
+            calls.append(Said("call", card, f"{speaker.call(card)},"))
         elif role == "object" and len(objects) == 2 and card == objects[0]:
             said.append(Said(role, card, particle(word(card, speaker.level), "이랑")))
         elif card == "여기":
             here = {"에서": "여기서", "이": "여기가" if speaker.length else "여기"}
             said.append(Said(role, card, here.get(josa, "여기")))
         else:
-            spoken = word(card, speaker.level) if role == "object" or card == "나" else title(card)
+            spoken = speaker.word(card) if role == "object" or card in ("나", "너") else title(card)
             # 기차 안 타 would be read as inside the train.
             short = reading.mood != "안" and _drops(role, josa, speaker, card)
             said.append(Said(role, card, spoken if short else particle(spoken, josa)))
@@ -147,7 +179,7 @@ def stem_of(reading: Reading, speaker: Speaker, negation: str = "") -> tuple[lis
     if frame.stem == "하" and negation == "그만":
         return [noun] if frame.noun else [], "그만하", "VV"
     if frame.noun and negation:
-        return [noun, negation], "하", "VV"
+        return [noun, negation], frame.stem, frame.tag
     return ([negation] if negation else []), frame.noun + frame.stem, frame.tag
 
 

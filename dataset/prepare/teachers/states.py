@@ -41,6 +41,8 @@ def _state(reading: Reading, name: str, level: str, honorific: bool = False) -> 
 
 
 def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
+    if any(josa.endswith(("어서", "때문에")) for _, _, josa in reading.parts):  # the reason is told already
+        return ("past", "ended", "pastreason") if reading.frame.instant else ("plain", "oh", "trail")
     if reading.frame.instant:
         return "past", "pastreason", "why"
     # Feelings are told as they are; 은데요 would make an excuse of them.
@@ -60,7 +62,7 @@ def _say_yours(reading: Reading, speaker: Speaker) -> list[str]:
     respect = level != "반말" and you != "너"
     instant = reading.frame.instant
     names = ("guessed" if instant else "guess", "past?" if instant else "plain?", "seem")
-    leads = (you, you if you == "너" else f"{you},", particle(you, "이"))
+    leads = (you, you if you == "너" else f"{you},", particle(you, "이")) if you else ("저기요,",) * 3
     return [sentence([lead, _state(reading, name, level, respect)]) for lead, name in zip(leads, names, strict=True)]
 
 
@@ -88,22 +90,24 @@ def say_quality(reading: Reading, speaker: Speaker) -> list[str]:
         return _say_liking(reading, speaker)
     if reading.predicate in ("있다", "없다"):
         return _say_having(reading, speaker)
-    words = [_words(reading, speaker)] * 3
-    if reading.prefix:  # 네, 치즈가 맛있어요 / 네, 치즈는 맛있어요.
+    words = [[*me(reading, speaker), *_words(reading, speaker)]] * 3
+    if reading.answers:  # 네, 치즈가 맛있어요 / 네, 치즈는 맛있어요.
         words[2] = [part.text for part in before_predicate(reading, speaker, {"object": "은", "person": "은"})]
     names = _quality_names(reading, speaker)
     return [sentence([*said, _state(reading, name, speaker.level)]) for said, name in zip(words, names, strict=True)]
 
 
 def _quality_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
-    if reading.predicate == "끝" and reading.prefix:
-        return "past", "seem", "past"
+    if reading.predicate == "끝" and (reading.answers or reading.speaker):
+        return "past", "seem", "finished"
     if reading.predicate == "끝":
         return "past", "past?", "ended"
     if speaker.phase == "뒤" and reading.predicate in _AFTER:
-        return ("past", "seemed", "past") if reading.prefix else ("past", "past?", "seemed")
-    if reading.prefix:
-        return "plain", "oh", "plain"
+        return ("past", "seemed", "past") if reading.answers else ("past", "past?", "seemed")
+    if reading.answers:
+        return "plain", "oh", "plain" if reading.parts else "trail"
+    if reading.lead or reading.speaker:
+        return "plain", "oh", "trail"
     if reading.card("adverb"):
         return "plain", "oh", "think"
     return "plain", "plain?", "oh"
@@ -123,13 +127,13 @@ def _say_liking(reading: Reading, speaker: Speaker) -> list[str]:
     subject = me(reading, speaker)
     verb = "좋아하" if reading.predicate == "좋다" else "싫어하"
     cards = [card for _, card, _ in reading.parts]
-    thing = word(cards[0], level) if cards else ""
+    thing = speaker.word(cards[0]) if cards else ""
     fond = [*subject, *([_as_object(thing, level)] if thing else [])]
     plain = sentence([*subject, *_words(reading, speaker), _state(reading, "plain", level)])
     third = sentence([*fond, conjugate(verb, "VV", "plain", level)])
     if cards == ["여기"] or not cards:
-        second = sentence([particle(thing, "은") if thing else "", _state(reading, "trail", level)])
-    elif frame.stem == "좋" and not (subject or reading.prefix):
+        second = sentence([*subject, particle(thing, "은") if thing else "", _state(reading, "trail", level)])
+    elif frame.stem == "좋" and not (subject or reading.answers):
         second = sentence([*fond, conjugate(verb, "VV", "see?" if speaker.respectful else "plain?", level)])
     elif cards[0] in HONORED or category(cards[0]) == "person":
         second = sentence([*subject, particle(thing, "이"), _state(reading, "trail", level)])
@@ -151,9 +155,10 @@ def _say_having(reading: Reading, speaker: Speaker) -> list[str]:
     if reading.card("person") in HONORED:
         present = "계시" if has else "안 계시"
         third = "trail" if level == "합쇼체" and not has else "oh"
-        names = ("plain", "plain?" if has and not reading.prefix else "seem", third)
+        names = ("plain", "plain?" if has and not reading.answers else "seem", third)
         return [sentence([*words, conjugate(present, "VV", name, level)]) for name in names]
-    if reading.prefix:
+    if reading.answers or reading.speaker:
+        words = [*me(reading, speaker), *words]
         names = ("plain", "oh", "trail") if has else ("plain", "trail", "oh")
         return [sentence([*words, _state(reading, name, level)]) for name in names]
     if has:
@@ -172,14 +177,16 @@ def say_love(reading: Reading, speaker: Speaker) -> list[str]:
     much = ["많이"] if reading.card("adverb") else []
     if not person:
         return [sentence([*much, conjugate("사랑하", "VV", n, level)]) for n in ("plain", "heartful", "saylove")]
-    whom = particle(title(person), "을")
+    whom, subject = particle(title(person), "을"), me(reading, speaker)
     if speaker.addressed(person):
-        leads = ((title(person) + ",", "plain"), (whom, "plain"), (title(person) + ",", "saylove"))
-        return [sentence([lead, *much, conjugate("사랑하", "VV", name, level)]) for lead, name in leads]
+        call = speaker.call(person) + ","
+        leads = (([call, *subject], "plain"), ([*subject, whom], "plain"), ([call, *subject], "saylove"))
+        return [sentence([*lead, *much, conjugate("사랑하", "VV", name, level)]) for lead, name in leads]
+    second = [particle(word("나", level), "이"), *much, "사랑하는 사람은", copula(title(person), level)]
     return [
-        sentence([whom, *much, conjugate("사랑하", "VV", "plain", level)]),
-        sentence([*much, "사랑하는", copula(title(person), level)]),
-        sentence([whom, *much, conjugate("사랑하", "VV", "saylove", level)]),
+        sentence([*subject, whom, *much, conjugate("사랑하", "VV", "plain", level)]),
+        sentence(second if subject else [*much, "사랑하는", copula(title(person), level)]),
+        sentence([*subject, whom, *much, conjugate("사랑하", "VV", "saylove", level)]),
     ]
 
 

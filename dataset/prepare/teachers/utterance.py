@@ -43,8 +43,10 @@ class Reading:
     """How a card combination is understood.
 
     `kind` chooses the sentences, `parts` are (role, card, josa) before the predicate, in the order of speech. `mood` is
-    what a second predicate does to it (안, 못, 그만, 말다, 싫다, 싶다, 주다, 좋다); `before` a deed or state that leads
-    to it; `speaker` 나 or 너 where that card is chosen; `prefix` 네 or 아니요.
+    what a second predicate does to it (안, 못, 그만, 말다, 싫다, 싶다, 주다, 게, 좋다); `before` a deed or state that
+    leads to it; `speaker` 나 or 너 where that card is chosen; `prefix` cards told first in a sentence of their own
+    (네, 아니요, formulas). What stands in front of the whole: `cause` a state that leads to it, `lead` (card, josa) of
+    words that no slot takes; `quality` (quality, noun) where one describes a noun of it.
     """
 
     kind: str
@@ -52,15 +54,24 @@ class Reading:
     parts: Parts = ()
     mood: str = ""
     question: str = ""
-    prefix: str = ""
+    prefix: tuple[str, ...] = ()
     speaker: str = ""
     before: str = ""
     own: Frame | None = None
+    lead: tuple[tuple[str, str], ...] = ()
+    cause: Reading | None = None
+    quality: tuple[str, str] | None = None
+    then: str = ""
 
     @property
     def frame(self) -> Frame:
         """What the predicate takes; `own` for a predicate that the table does not hold."""
         return self.own or frames()[self.predicate]
+
+    @property
+    def answers(self) -> bool:
+        """Whether 네 or 아니요 stands before it: no question follows."""
+        return bool({"네", "아니요"} & set(self.prefix))
 
     def card(self, role: str) -> str:
         """The first card in a role, or an empty string."""

@@ -1,0 +1,158 @@
+"""States and qualities with what gives them or what they make one want; times, manners, 나 and 너 beside the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dataset.prepare.teachers.frames import frames, group
+from dataset.prepare.teachers.joining import (
+    MANNERS,
+    OPERATORS,
+    POINTERS,
+    ahead,
+    caused,
+    is_kind,
+    noun,
+    only_thing,
+    person,
+    told,
+    without,
+)
+from dataset.prepare.teachers.loose import understand
+from dataset.prepare.teachers.reading import QUESTIONS
+from dataset.prepare.teachers.utterance import EDIBLE, FUTURE, Reading, category, part_of_speech
+
+STIRRED = group("feeling") - {"사랑하다", "웃다", "울다"}
+_GLAD = frozenset({"기쁘다", "행복하다", "신나다"})
+_FEARED = frozenset({"무섭다"})
+_BODILY = frozenset({"아프다", "어지럽다", "피곤하다", "덥다", "춥다"})
+
+
+def felt(cards: tuple[str, ...]) -> Reading | None:
+    """A state with what gives it (삼촌이 무서워요, 숙제 때문에 속상해요) or with what it makes one want."""
+    states = [card for card in cards if is_kind(card, "state", "quality")]
+    if not states:
+        return None
+    state, rest = states[0], without(cards, states[0])
+    if is_kind(state, "quality"):
+        return _of_quality(state, rest)
+    body = tuple(card for card in rest if category(card) == "body")
+    if body and state in _BODILY and len(rest) > len(body):
+        return caused(understand((*body, state)), understand(without(rest, *body)))
+    if len(rest) > 1 and len(body) == len(rest):
+        return Reading("state", state, tuple(("object", card, "이") for card in rest))
+    if len(rest) > 1:
+        partial = understand((state, rest[0])) if state in STIRRED or rest[0] == "나" else None
+        if partial and partial.kind == "state" and partial.speaker != "너" and (more := understand(rest[1:])):
+            return caused(partial, more)
+        return caused(Reading("state", state), understand(rest))
+    only = rest[0]
+    if only in OPERATORS or only in QUESTIONS:
+        return None
+    if part_of_speech(only) == "time" and (only not in FUTURE or (state in STIRRED and only != "나중에")):
+        return ahead(
+            Reading("state", state), only, " 때문에" if only in FUTURE else "에" if only in group("hour") else ""
+        )
+    if only in ("더", "다시", "많이", "조금", "혼자"):
+        return ahead(Reading("state", state), only, "")
+    if state in _FEARED and part_of_speech(only) != "time":
+        return Reading("state", state, (("object", only, "이"),))
+    if person(only):
+        return Reading("state", state, (("person", only, "이"),))
+    if category(only) == "body":
+        return Reading("state", state, (("object", only, "이" if state in _BODILY else " 때문에"),))
+    if state in STIRRED and (noun(only) or part_of_speech(only) == "place"):
+        by = "이 있어서" if state in _GLAD else " 때문에"
+        return Reading("state", state, (("object", only, "에서" if part_of_speech(only) == "place" else by),))
+    if state == "배부르다" and category(only) in EDIBLE:
+        return Reading("state", state, (("object", only, "을 마셔서" if category(only) == "drink" else "을 먹어서"),))
+    if state in ("덥다", "춥다") and part_of_speech(only) == "place":
+        return Reading("state", state, (("object", only, "이"),))
+    if part_of_speech(only) == "time":
+        return caused(
+            Reading("state", state), ahead(Reading("act", "하다"), only, "에" if only in group("hour") else "")
+        )
+    inner = understand(rest)
+    feels = inner and inner.kind in ("state", "quality", "love", "single")
+    if feels and not (inner.predicate in STIRRED and state not in STIRRED):
+        return told(state, inner)
+    return caused(Reading("state", state), inner)
+
+
+def _of_quality(quality: str, rest: tuple[str, ...]) -> Reading | None:
+    """A quality of a thing or person; before a deed, the thing of that quality: 큰 거 사고 싶어요."""
+    only = rest[0] if len(rest) == 1 else ""
+    deeds = [card for card in rest if is_kind(card, "act", "other", "love")]
+    if only and (noun(only) or person(only) or part_of_speech(only) == "place" or only in POINTERS):
+        if quality == "맛있다" and not (category(only) in EDIBLE or only in {"식당", "가게", "시장"} | POINTERS):
+            return None
+        return Reading("quality", quality, (("object", only, "이"),))
+    if only in ("나", "너"):
+        return ahead(Reading("quality", quality), only, "은")
+    if (only and part_of_speech(only) == "time") or only in MANNERS:
+        return ahead(Reading("quality", quality), only, "")
+    if only and deeds:
+        inner = understand(rest)
+        return (
+            ahead(inner, quality, "ᆫ 것") if frames()[only].needs or only in ("먹다", "마시다") else told(quality, inner)
+        )
+    nouns = [card for card in rest if noun(card)]
+    if nouns and (inner := understand(rest)) and inner.kind in ("act", "give", "help") and not inner.lead:
+        return replace(inner, quality=(quality, nouns[0]))
+    return caused(Reading("quality", quality), understand(rest)) if rest else None
+
+
+def timed(cards: tuple[str, ...]) -> Reading | None:
+    times = [card for card in cards if part_of_speech(card) == "time"]
+    if not times:
+        return None
+    inner = understand(without(cards, times[0])) if len(cards) > 1 else None
+    hour = times[0] in group("hour") | {"주말"}
+    if inner and inner.kind == "single" and person(inner.predicate):
+        inner = Reading("act", "만나다", (("person", inner.predicate, "을"),))
+    if inner and inner.kind == "single" and category(inner.predicate) in ("body", "animal"):
+        inner = replace(inner, kind="look", parts=(("object", inner.predicate, ""),))
+    return ahead(inner, times[0], "에" if hour else "")
+
+
+def mannered(cards: tuple[str, ...]) -> Reading | None:
+    """더, 다시, 같이 … beside what the rest says; 나 and 너 as its subject."""
+    for card in sorted(cards, key=lambda card: card not in ("나", "너")):
+        rest = without(cards, card)
+        if card in ("같이", "혼자") and only_thing(rest) and category(rest[0]) == "body":
+            return ahead(Reading("single", card), rest[0], " 때문에")
+        if card in MANNERS and only_thing(rest) and category(rest[0]) in ("body", "animal"):
+            return ahead(Reading("look", rest[0], (("object", rest[0], ""),)), card, "")
+        if card in MANNERS and (inner := understand(rest)):
+            if inner.kind == "give" and card in ("같이", "혼자") and only_thing(rest):
+                return ahead(Reading("single", card), rest[0], "은")
+            if inner.kind in ("act", "give", "other") and not inner.card("adverb") and not inner.question:
+                return replace(inner, parts=(*inner.parts, ("adverb", card, "")))
+            if person(rest[0]) and len(rest) == 1:
+                return ahead(Reading("single", card), rest[0], "이랑" if card in ("같이", "더") else "은")
+            return ahead(inner, card, "") if inner.kind != "single" else told(card, inner)
+        if card in ("나", "너") and (inner := understand(rest)):
+            return _of_speaker(card, rest, inner)
+        if card == "여기" and len(rest) == 1 and (noun(rest[0]) or person(rest[0])):
+            return Reading("here", rest[0])
+        if card == "여기" and (inner := understand(rest)):
+            return ahead(inner, card, "서")
+    return None
+
+
+def _of_speaker(who: str, rest: tuple[str, ...], inner: Reading) -> Reading | None:
+    only = rest[0] if len(rest) == 1 else ""
+    if only in MANNERS or part_of_speech(only) == "time":
+        act = Reading("act", "하다", speaker=who)
+        return replace(act, parts=(("adverb", only, ""),)) if only in MANNERS else ahead(act, only, "")
+    if person(only) or only in ("나", "너"):
+        return Reading("people", "", (("person", who, ""), ("person", only, "")))
+    if only and (noun(only) or only in POINTERS) and inner.kind != "act":
+        return Reading("own", only, (("person", who, ""),))
+    if inner.kind in ("act", "state") and not (inner.speaker or inner.question or inner.card("person")):
+        return (
+            replace(inner, speaker=who)
+            if who == "나" or not (inner.mood or inner.lead or inner.before)
+            else ahead(inner, who, "은")
+        )
+    return ahead(inner, who, "은")

@@ -1,0 +1,77 @@
+"""Cards that the table of `frames.py` does not put together: still one utterance, by rules for whole kinds of cards.
+
+Nothing is invented: a noun without a predicate takes the reviewed completion of its kind (`frames.json`), a rule that
+loses a card is not taken, and what no rule joins stays None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from aac.lexicon import lookup
+from dataset.prepare.teachers.joining import OPERATORS, noun
+from dataset.prepare.teachers.reading import read
+from dataset.prepare.teachers.roles import by_order
+from dataset.prepare.teachers.utterance import Reading
+
+# What the kinds of `forms.json` say without naming it among their parts.
+_IMPLIED = {
+    "help": {"도와주세요"},
+    "help who": {"도와주세요"},
+    "help thing": {"도와주세요"},
+    "forbid": {"하지 마세요"},
+    "look": {"주세요"},
+    "forbid giving": {"하지 마세요", "싫다", "안", "주세요"},
+    "not this": {"아니요"},
+    "want who": {"원하다"},
+    "unknown what": {"모르다"},
+    "here": {"여기"},
+    "give not": {"주세요"},
+    "wish": {"원하다"},
+}
+
+
+@lru_cache(maxsize=200_000)
+def understand(cards: tuple[str, ...]) -> Reading | None:
+    """The utterance of any cards in their order, or None where nothing joins them."""
+    if len(cards) == 1 and lookup(cards[0]) is None:
+        return Reading("single", cards[0]) if noun(cards[0]) else None
+    return by_order(cards) or read(frozenset(cards)) or (_loose(cards) if len(cards) > 1 else None)
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[Callable[[tuple[str, ...]], Reading | None], ...]:
+    # Here, since every rule asks `understand` for what the rest of the cards says.
+    from dataset.prepare.teachers.asking import asked, helped
+    from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
+    from dataset.prepare.teachers.feeling import felt, mannered, timed
+    from dataset.prepare.teachers.refusing import operated, social
+
+    return social, operated, helped, asked, felt, timed, mannered, of_deeds, of_things, told_first
+
+
+def _kept(reading: Reading) -> set[str]:
+    """The cards that a reading says."""
+    moods = {card for card, mood in OPERATORS.items() if reading.mood in (mood, card)}
+    found = {
+        reading.predicate,
+        reading.question,
+        reading.speaker,
+        reading.before,
+        reading.then,
+        *reading.prefix,
+        *moods,
+    }
+    found |= {card for _, card, _ in reading.parts} | {card for card, _ in reading.lead} | set(reading.quality or ())
+    found |= _IMPLIED.get(reading.kind, set()) | ({"주세요"} if reading.mood == "게" else set())
+    found |= {"전화"} if reading.predicate == "전화하다" or "전화하다" in found else set()
+    return found | (_kept(reading.cause) if reading.cause else set())
+
+
+def _loose(cards: tuple[str, ...]) -> Reading | None:
+    for rule in _rules():
+        reading = rule(cards)
+        if reading and set(cards) <= _kept(reading):  # what loses a card is not said
+            return reading
+    return None

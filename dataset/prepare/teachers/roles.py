@@ -1,0 +1,48 @@
+"""Who does it to whom, where the order of the cards tells: 엄마 보다 나 is not 나 보다 엄마."""
+
+from __future__ import annotations
+
+from aac.korean import predicate_stem
+from aac.lexicon import lookup
+from dataset.prepare.teachers.frames import Frame
+from dataset.prepare.teachers.joining import person
+from dataset.prepare.teachers.utterance import Reading
+
+TOWARD = {"말하다": "한테", "전화하다": "한테"}
+MEETS = frozenset({"보다", "만나다", "기다리다", "찾다", "부르다", "사랑하다", "그리다", "찍다", "말하다", "전화하다"})
+
+
+def by_order(cards: tuple[str, ...]) -> Reading | None:
+    """Who does it to whom, where the order of 나 and another person tells: 엄마 보다 나 is not 나 보다 엄마."""
+    others = [card for card in cards if person(card)]
+    if len(others) == 1 and (strange := [card for card in cards if _strange_verb(card)]):
+        return _strange_deed(cards, others[0], strange[0])
+    verbs = [card for card in cards if card in MEETS]
+    if "나" not in cards or len(others) != 1 or len(verbs) != 1 or len(cards) != 3:
+        return None
+    other, verb = others[0], verbs[0]
+    josa = TOWARD.get(verb, "을")
+    if cards.index("나") > cards.index(other):
+        return Reading("toward", verb, (("person", other, "이"), ("object", "나", josa)))
+    if verb == "사랑하다":
+        return Reading("love", verb, (("person", other, josa),), speaker="나")
+    return Reading("act", verb, (("person", other, josa),), speaker="나")
+
+
+def _strange_verb(card: str) -> bool:
+    """Whether a word that the lexicon does not know is a deed: 때리다."""
+    return lookup(card) is None and card.endswith("다") and predicate_stem(card)[2].startswith("VV")
+
+
+def _strange_deed(cards: tuple[str, ...], other: str, verb: str) -> Reading | None:
+    """Who does what no table knows, told as it is and never wished: 아빠가 때려요, 누나가 나를 때려요."""
+    lead, stem, tag = predicate_stem(verb)
+    rest = set(cards) - {other, verb, "나"}
+    if rest or lead:
+        return None
+    own = Frame(stem, tag, "act")
+    parts: tuple[tuple[str, str, str], ...] = (("person", other, "이"),)
+    if "나" in cards:
+        mine = cards.index("나") < cards.index(other)
+        parts = (("person", "나" if mine else other, "이"), ("object", other if mine else "나", "을"))
+    return Reading("toward", verb, parts, own=own)
