@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,16 @@ def test_help_is_quick_and_complete() -> None:
     imported = command(sys.executable, "-X", "importtime", str(ROOT / "train/train.py"), "--help").stderr
     assert not any(f" {name}\n" in imported for name in ("torch", "numpy", "accelerate", "wandb"))
     assert time.perf_counter() - started < 60  # a hang, not a benchmark
+
+
+def test_the_readme_names_files_that_exist() -> None:
+    """Its tables went stale once, when the rooms moved."""
+    said = (ROOT / "train/README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|json))`", said))
+    there = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.suffix in (".py", ".json")}
+    assert len(named) > 30
+    assert not [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)]
+    assert {path.name for path in (ROOT / "train/loop").glob("[a-z]*.py")} <= named
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this message is for machines without a GPU")
