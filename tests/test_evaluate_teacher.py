@@ -68,3 +68,19 @@ def read_line(line: str) -> dict:
     import json
 
     return json.loads(line)
+
+
+def test_rows_that_the_teacher_refuses_earn_nothing(workspace: Path, server: ChatServer, caplog) -> None:
+    samples = load_samples(workspace / "dataset/processed/dataset_completed.json")[0]
+    own = workspace / "own.jsonl"
+    write_predictions(own, samples, [s.output for s in samples])
+    server.behave = lambda chat: ("ok" if chat.number == 1 or "공" not in chat.words else "400", good_answer(chat))
+    line = ["--workspace", str(workspace), "--output", str(workspace / "out"), "--split", "all", "--limit", "6"]
+    line += ["--predictions", str(own), "--similarity-model", "lemma-tfidf", "--teacher", "openai"]
+    with caplog.at_level("WARNING", "aac"):
+        assert main([*line, "--send-personas", "age"]) == 0
+    assert "would not pass the gate" in caplog.text
+    told = [
+        read_line(text) for text in (workspace / "out/teacher.jsonl").read_text(encoding="utf-8").split("\n") if text
+    ]
+    assert len(told) == 6 and any(entry["interpretations"] == ["", "", ""] for entry in told)
