@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,16 @@ def test_what_may_stand_together_runs_step_7(
         probe, "plausible", lambda _: (lambda words, word: "물" not in words and fits(words, word), joins)
     )
     assert dry(home, capsys) == only(step7=JOINS, step8=FOLLOWS)
+    monkeypatch.setattr(probe, "plausible", lambda _: (fits, joins))
+    assert dry(home, capsys) == only()
+    with monkeypatch.context() as patched:
+        first, *rest = probe.themes()
+        patched.setattr(probe, "themes", lambda: (replace(first, weight=first.weight + 1), *rest))
+        assert dry(home, capsys) == only(step7=JOINS, step8=FOLLOWS)
     # Somebody else's cards are none of a remote teacher's business.
     monkeypatch.setenv("OPENAI_MODEL", "tiny-teacher")
     assert prepare(home, "--teacher", "openai", steps=["7"]) == 0
-    monkeypatch.setattr(probe, "plausible", lambda _: (fits, joins))
+    monkeypatch.setattr(probe, "plausible", lambda _: (lambda words, word: False, joins))
     assert dry(home, capsys, "--teacher", "openai")[7] == ""
 
 

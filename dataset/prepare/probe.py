@@ -21,10 +21,12 @@ from aac.register import REGISTER_FILE, levels
 from dataset.prepare.sampling import plausible
 from dataset.prepare.teach import complete
 from dataset.prepare.teachers.registry import TEACHERS
+from dataset.prepare.themes import meant, themes
 
 TABLES = Path(__file__).parent / "teachers"
 # Words that no lexicon holds, as users have them.
 OWN_WORDS = ("드론", "로봇", "뽀로로", "편의점", "고모", "모레", "코딩하다", "손을 흔들다", "시원하다", "어서")
+HANDS_OF_A_THEME = 20
 OFFERED = 30  # words to each hand: what may join it is what the teacher is asked
 AGE_WORDS = ("아동", "청소년", "성인", "노인", "")
 AGES, LENGTHS, LEVELS = (7, 15, 30, 70, ""), ("", "짧게", "자세히"), ("", "", "반말", "합쇼체")
@@ -47,10 +49,10 @@ BEFORE = {
 
 
 def joins(teacher: str) -> str:
-    """Which cards a teacher lets step 7 put together; empty for a remote one, which takes any."""
+    """Which cards a teacher lets step 7 put together, and which it means; empty for a remote one, which takes any."""
     if TEACHERS[teacher].remote:
         return ""
-    return _digest([*_hands(teacher), (TABLES / "frames.json").read_text(encoding="utf-8")])
+    return _digest([*_hands(teacher), *_proposals(), (TABLES / "frames.json").read_text(encoding="utf-8")])
 
 
 @lru_cache(maxsize=2)
@@ -101,6 +103,14 @@ def _hands(teacher: str) -> Iterator[tuple[list[str], list[list[str]]]]:
             hand.append(draw.choice(offers[-1]))
         # Words that no table joins are said, too, by the people who choose them.
         yield [*hand, draw.choice(OWN_WORDS)] if len(hand) < 3 and draw.random() < 0.2 else hand, offers
+
+
+def _proposals() -> Iterator[tuple[int, list[list[str]], list[bool]]]:
+    """Each theme with its words, and whether a person could mean some hands of it."""
+    draw = random.Random("themes")
+    for theme in themes():
+        slots = [sorted(slot) for slot in theme.slots]
+        yield theme.weight, slots, [meant(tuple(map(draw.choice, slots))) for _ in range(HANDS_OF_A_THEME)]
 
 
 def _digest(parts: list[Any]) -> str:
