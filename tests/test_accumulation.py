@@ -59,7 +59,7 @@ def test_accumulated_gradients_are_one_big_batch(workspace: Path, rows: int) -> 
         assert split.keys() == whole.keys()
         assert max(float((split[name] - whole[name]).abs().max()) for name in whole) < 1e-6
     # Negative control: the mean of the micro-batches' means is another gradient, since answers differ in length.
-    windows = [Window([batch], 1, 1, 0) for batch in window_of(trainer, rows, 1).batches]
+    windows = [Window([batch], 1, 1, 0) for batch in window_of(trainer, rows, 1).micro_batches]
     each = [gradients(trainer, window) for window in windows]
     name = "backbone.model.embed_tokens.weight"
     mean = sum(one[name] for one in each) / len(each)
@@ -71,7 +71,7 @@ def test_processes_are_dealt_every_row_once() -> None:
     for count, accumulation in ((1, 3), (2, 3), (3, 2), (4, 1)):
         samplers = [BucketedBatches(lengths, 4, 1, accumulation, rank, count) for rank in range(count)]
         windows = [sampler.windows() for sampler in samplers]
-        dealt = [row for w in windows for mine, counted, _ in w for group in mine[:counted] for row in group]
+        dealt = [row for w in windows for mine, counted, _ in w for batch in mine[:counted] for row in batch]
         assert sorted(dealt) == list(range(50))
         for together in zip(*windows, strict=True):
             assert len({len(mine) for mine, _, _ in together}) == 1  # all step as often
@@ -80,8 +80,8 @@ def test_processes_are_dealt_every_row_once() -> None:
     one, two = BucketedBatches(lengths, 4, 1, 4), [BucketedBatches(lengths, 4, 1, 2, rank, 2) for rank in (0, 1)]
     for number, (mine, _, _) in enumerate(one.windows()):
         halves = [sampler.windows()[number] for sampler in two]
-        rows = sorted(row for part, counted, _ in halves for group in part[:counted] for row in group)
-        assert rows == sorted(row for group in mine for row in group)
+        rows = sorted(row for part, counted, _ in halves for batch in part[:counted] for row in batch)
+        assert rows == sorted(row for batch in mine for row in batch)
 
 
 def free_port() -> str:
@@ -243,7 +243,7 @@ def test_a_row_on_both_sides_of_the_rotary_switch_learns_as_separate_rows(worksp
     (batch,) = window.real
     assert batch.records == [row.record for row in rows]
     assert len(batch.input_ids) > 3 and len(batch.style_labels) == 9
-    assert window.counts()["rows"] == 3 and window.counts()["styled"] % 3 == 0
+    assert window.counts()["samples"] == 3 and window.counts()["styled"] % 3 == 0
     positions = collator(rows)[1]
     assert positions == int((batch.segments >= 0).sum()) > sum(row.length for row in rows)
     assert trainer.data.lengths[0] > rows[0].length  # what it costs, for batches of like rows and --dry-run

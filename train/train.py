@@ -100,7 +100,7 @@ def set_up(
     from train.loop import resume
     from train.loop.trainer import Trainer
 
-    config, parts = resume.settle(config, start, accelerator.num_processes)
+    config, micro_batches = resume.settle(config, start, accelerator.num_processes)
     log.info("Config: %s", json.dumps(config, ensure_ascii=False))
     set_seed(config["seed"])
     data = RunData(config, root)
@@ -113,7 +113,7 @@ def set_up(
     with accelerator.main_process_first():
         # A warm start takes the new data's clusters: the model reads a cluster by its centroid.
         data.encode_cards(model, new_clusters=not start.resume)
-    data.prepare(model, accelerator.process_index, accelerator.num_processes, parts)
+    data.prepare(model, accelerator.process_index, accelerator.num_processes, micro_batches)
     return Trainer(accelerator, model, data, config, root, start, stop)
 
 

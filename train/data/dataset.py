@@ -84,11 +84,11 @@ def _known(record: Persona | Context, share: float, draw: random.Random) -> Any:
 
 
 class BucketedBatches(torch.utils.data.Sampler[list[int]]):
-    """Groups of rows of like length, in an order that (seed, epoch) fixes, dealt to processes window by window.
+    """Batches of rows of like length, in an order that (seed, epoch) fixes, dealt to processes window by window.
 
-    A window is what one update learns from: `accumulation` groups a process. Every process deals the same cards, so
+    A window is what one update learns from: `accumulation` batches a process. Every process deals the same cards, so
     that two processes and one process with twice the accumulation read the same rows for the same update. `start`:
-    groups of this epoch that are done, over all processes.
+    batches of this epoch that are done, over all processes.
     """
 
     def __init__(
@@ -101,35 +101,36 @@ class BucketedBatches(torch.utils.data.Sampler[list[int]]):
         processes: int = 1,
     ) -> None:
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
-        self.window, self.rank, self.processes = accumulation * processes, rank, processes
+        self.per_update, self.rank, self.processes = accumulation * processes, rank, processes
         self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
-        """Groups an epoch, over all processes."""
+        """Batches an epoch, over all processes."""
         return -(-len(self.lengths) // self.batch_size)
 
-    def groups(self) -> list[list[int]]:
+    def batches(self) -> list[list[int]]:
+        """All of the epoch, each the indices of its rows."""
         order = list(range(len(self.lengths)))
         draw = random.Random(f"{self.seed}|{self.epoch}")
         draw.shuffle(order)
         pool = self.batch_size * 32
-        groups: list[list[int]] = []
+        batches: list[list[int]] = []
         for first in range(0, len(order), pool):
             near = sorted(order[first : first + pool], key=lambda i: self.lengths[i])
-            groups += [near[i : i + self.batch_size] for i in range(0, len(near), self.batch_size)]
-        draw.shuffle(groups)
-        return groups
+            batches += [near[i : i + self.batch_size] for i in range(0, len(near), self.batch_size)]
+        draw.shuffle(batches)
+        return batches
 
     def windows(self) -> list[tuple[list[list[int]], int, int]]:
-        """The rest of the epoch: this process's groups of each window, how many of them count, and the window's size.
+        """The rest of the epoch: this process's batches of each window, how many of them count, and the window's size.
 
-        Processes step together: one that is dealt fewer groups of a last, partial window goes through the window's
+        Processes step together: one that is dealt fewer batches of a last, partial window goes through the window's
         first once more, which then does not count.
         """
         dealt = []
-        groups = self.groups()
-        for first in range(self.start, len(groups), self.window):
-            window = groups[first : first + self.window]
+        batches = self.batches()
+        for first in range(self.start, len(batches), self.per_update):
+            window = batches[first : first + self.per_update]
             mine = window[self.rank :: self.processes]
             rounds = -(-len(window) // self.processes)
             dealt.append((mine + window[:1] * (rounds - len(mine)), len(mine), len(window)))
@@ -142,7 +143,8 @@ class BucketedBatches(torch.utils.data.Sampler[list[int]]):
 
 @dataclass
 class Collator:
-    """Rows of a group to batches: one, or `parts` smaller ones where memory is short. Draws the dropped styles.
+    """The rows of a batch to its micro-batches: itself alone, or `micro_batches` where memory is short. Draws the
+    dropped styles.
 
     `switch`: the length at which the backbone's rotary factors change (`split_long_answers`).
     """
@@ -153,14 +155,13 @@ class Collator:
     seed: int
     style_dropout: float
     epoch: int = 0
-    parts: int = 1
+    micro_batches: int = 1  # a batch
 
     def __call__(self, rows: list[Row]) -> tuple[list[Batch], int]:
-        """The batches, and how many positions the rows fill (padding not counted)."""
-        size = -(-len(rows) // self.parts)
+        """The micro-batches, and how many positions the rows fill (padding not counted)."""
+        size = -(-len(rows) // self.micro_batches)
         chunks = [rows[first : first + size] for first in range(0, len(rows), size)]
-        batches = [self.batch(chunk, dropping=True) for chunk in chunks]
-        return batches, sum(self.positions(row) for row in rows)
+        return [self.batch(chunk, dropping=True) for chunk in chunks], sum(self.positions(row) for row in rows)
 
     def batch(self, rows: Sequence[Row], dropping: bool = False) -> Batch:
         """One batch, in which a row on both sides of the switch stands as one row an answer."""

@@ -31,19 +31,19 @@ log = logging.getLogger("aac")
 class Window:
     """What one update learns from: this process's micro-batches, of which the first `counted` count."""
 
-    batches: list[Batch]
+    micro_batches: list[Batch]
     counted: int
-    groups: int  # of the window, over all processes
+    batches: int  # of the window, over all processes
     positions: int  # that its rows fill here, padding not counted
     epoch: int = 0
 
     @property
     def real(self) -> list[Batch]:
-        return self.batches[: self.counted]
+        return self.micro_batches[: self.counted]
 
     def counts(self) -> dict[str, int]:
         """What the loss is divided by (`loss.counts`), and `positions`, of what counts."""
-        each = [loss.counts(batch) for batch in self.batches]
+        each = [loss.counts(batch) for batch in self.micro_batches]
         return {key: sum(c[key] for c in each[: self.counted]) for key in each[0]} | {"positions": self.positions}
 
 
@@ -76,7 +76,7 @@ class RunData:
             centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
             model.centroids = centroids.to(model.device)
 
-    def prepare(self, model: Network, rank: int, processes: int, parts: int) -> None:
+    def prepare(self, model: Network, rank: int, processes: int, micro_batches: int) -> None:
         """Rows and batches for this process; every row's length is checked now, not a week later.
 
         Raises:
@@ -95,7 +95,9 @@ class RunData:
         self.val_set = rows_of(self.splits["val"][: config["eval_samples"]])
         longest_form = rows_of(self.splits["train"], {"keyword": 0.0})
         switch = model.backbone.config.original_max_position_embeddings
-        self.collator = Collator(model.encoder, clusters, switch, config["seed"], config["style_dropout"], parts=parts)
+        self.collator = Collator(
+            model.encoder, clusters, switch, config["seed"], config["style_dropout"], micro_batches=micro_batches
+        )
         self.loader = Loader(self.train_set, self.collator, config["num_workers"])
         count = self.collator.positions
         self.lengths = array("i", (count(longest_form[i]) for i in range(len(longest_form))))
@@ -108,15 +110,15 @@ class RunData:
 
     @property
     def updates_per_epoch(self) -> int:
-        return -(-len(self.batches) // self.batches.window)
+        return -(-len(self.batches) // self.batches.per_update)
 
     def windows(self, epoch: int, done: int) -> Iterator[Window]:
-        """The windows of a run from here on, epoch after epoch: first those after `done` groups of `epoch`."""
+        """The windows of a run from here on, epoch after epoch: first those after `done` batches of `epoch`."""
         while True:
             self.train_set.epoch = self.batches.epoch = self.collator.epoch = epoch
             self.batches.start = done
             dealt = self.batches.windows()
-            read = self.loader([group for mine, _, _ in dealt for group in mine])
+            read = self.loader([batch for mine, _, _ in dealt for batch in mine])
             for mine, counted, size in dealt:
                 yield _window([next(read) for _ in mine], counted, size, epoch)
             epoch, done = epoch + 1, 0
@@ -134,8 +136,8 @@ class RunData:
         return batches[0]
 
 
-def _window(read: list[tuple[list[Batch], int]], counted: int, groups: int, epoch: int) -> Window:
-    batches = [batch for parts, _ in read for batch in parts]
+def _window(read: list[tuple[list[Batch], int]], counted: int, batches: int, epoch: int) -> Window:
+    micro_batches = [micro_batch for one, _ in read for micro_batch in one]
     real = read[:counted]
     positions = sum(length for _, length in real)
-    return Window(batches, sum(len(parts) for parts, _ in real), groups, positions, epoch)
+    return Window(micro_batches, sum(len(one) for one, _ in real), batches, positions, epoch)

@@ -32,18 +32,18 @@ class Loader:
         if workers and "fork" not in multiprocessing.get_all_start_methods():
             self._give_up("this platform cannot fork a process")
 
-    def __call__(self, groups: Sequence[list[int]]) -> Iterator[tuple[list[Batch], int]]:
-        """The collator's result for each group of indices, in their order."""
+    def __call__(self, batches: Sequence[list[int]]) -> Iterator[tuple[list[Batch], int]]:
+        """The collator's result for each batch of indices, in their order."""
         done = 0
         if self.workers:
             try:
-                for result in self._ahead(groups):
+                for result in self._ahead(batches):
                     done += 1
                     yield result
             except (OSError, RuntimeError) as error:  # what the rows themselves are guilty of is raised again below
                 self._give_up(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        for group in groups[done:]:
-            yield self.collator([self.dataset[i] for i in group])
+        for batch in batches[done:]:
+            yield self.collator([self.dataset[i] for i in batch])
 
     def _give_up(self, reason: str) -> None:
         log.warning(
@@ -53,13 +53,13 @@ class Loader:
         )
         self.workers = 0
 
-    def _ahead(self, groups: Sequence[list[int]]) -> Iterator[tuple[list[Batch], int]]:
+    def _ahead(self, batches: Sequence[list[int]]) -> Iterator[tuple[list[Batch], int]]:
         # More locks than its queues need: where /dev/shm has no room for them, the loader would say so less plainly.
         _ = [multiprocessing.get_context("fork").Lock() for _ in range(8 * (self.workers + 2))]
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warns in every fork
         loader = torch.utils.data.DataLoader(
             self.dataset,
-            batch_sampler=groups,
+            batch_sampler=batches,
             collate_fn=self.collator,
             num_workers=self.workers,
             multiprocessing_context="fork",

@@ -160,10 +160,10 @@ def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> 
     )
 
 
-def out_of_memory(config: dict[str, Any], where: str, parts: int, error: Exception) -> str:
+def out_of_memory(config: dict[str, Any], where: str, micro_batches: int, error: Exception) -> str:
     """What to change, in the user's own numbers."""
-    size = max(1, config["batch_size"] // parts)
-    accumulation = config["gradient_accumulation_steps"] * parts
+    size = max(1, config["batch_size"] // micro_batches)
+    accumulation = config["gradient_accumulation_steps"] * micro_batches
     told = str(error).splitlines()[0] if str(error) else type(error).__name__
     remedies = []
     if size > 1:

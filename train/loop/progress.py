@@ -34,7 +34,7 @@ class Progress:
         """An update more, that learned from this window."""
         if window.epoch != self.epoch:
             self.epoch, self.done = window.epoch, 0
-        self.step, self.done = self.step + 1, self.done + window.groups
+        self.step, self.done = self.step + 1, self.done + window.batches
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Pace:
     worked: float = 0.0
     waited: float = 0.0  # of them, for data
 
-    def speeds(self, rows: float, positions: float, seconds: float, waited: float) -> dict[str, float]:
+    def speeds(self, samples: float, positions: float, seconds: float, waited: float) -> dict[str, float]:
         """What the log tells of an update that took `seconds`; `data_wait` is a share since the run began."""
         self.worked, self.waited = self.worked + seconds, self.waited + waited
         return {
-            "samples_per_second": rows / seconds,
+            "samples_per_second": samples / seconds,
             "tokens_per_second": positions / seconds,
             "data_wait": self.waited / self.worked,
         }

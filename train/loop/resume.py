@@ -14,10 +14,10 @@ _WARM = "start anew from its weights with --init-from, in another checkpoint_dir
 
 
 def settle(config: dict[str, Any], start: Start, processes: int = 1) -> tuple[dict[str, Any], int]:
-    """The run's config, given what it starts with, and into how many parts each batch is split.
+    """The run's config, given what it starts with, and how many micro-batches each batch is split into.
 
     A warm start takes the architecture from the checkpoint. A resumed run keeps its settings, but for RESUMABLE_KEYS,
-    and may trade `batch_size` for accumulation (or processes): its batches stay the same rows, gone through in parts.
+    and may trade `batch_size` for accumulation (or processes): its batches stay the same rows, in more micro-batches.
 
     Raises:
         UserError: a resumed run whose settings differ.
@@ -33,11 +33,11 @@ def settle(config: dict[str, Any], start: Start, processes: int = 1) -> tuple[di
     for key in ("max_steps", "num_epochs"):
         if config[key] != own[key]:
             log.warning("%s %d -> %d: the learning rate goes on as in a run of that length", key, own[key], config[key])
-    config, parts = _same_batches(config, own, start, processes)
+    config, micro_batches = _same_batches(config, own, start, processes)
     if differing := [key for key in TRAIN_CONFIG if key not in RESUMABLE_KEYS and config[key] != own[key]]:
         told = ", ".join(f"{key} {own[key]!r} -> {config[key]!r}" for key in differing[:4])
         raise UserError(f"{start.path}: a resumed run keeps its settings, but these differ: {told}; {_WARM}")
-    return config, parts
+    return config, micro_batches
 
 
 def _same_batches(
@@ -46,7 +46,7 @@ def _same_batches(
     size, accumulation = config["batch_size"], config["gradient_accumulation_steps"]
     progress = start.state["progress"]
     window = own["gradient_accumulation_steps"] * progress["processes"]  # batches an update, over all processes
-    parts, rest = divmod(own["batch_size"], size)
+    micro_batches, rest = divmod(own["batch_size"], size)
     if rest or size * accumulation * processes != own["batch_size"] * window or window % processes:
         raise UserError(
             f"{start.path}: trained with {own['batch_size'] * window} rows an update in batches of "
@@ -55,7 +55,7 @@ def _same_batches(
         )
     same = {"batch_size": own["batch_size"], "gradient_accumulation_steps": window // processes}
     own["gradient_accumulation_steps"] = same["gradient_accumulation_steps"]
-    return {**config, **same}, max(parts, progress["parts"])
+    return {**config, **same}, max(micro_batches, progress["parts"])
 
 
 def check_same_data(start: Start, rows: str, clusters: str) -> None:

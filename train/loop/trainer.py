@@ -91,7 +91,7 @@ class Trainer:
                     continue
                 progress.advance(window)
                 seconds = time.perf_counter() - started
-                record |= pace.speeds(record.pop("rows"), record.pop("positions"), seconds, waited)
+                record |= pace.speeds(record.pop("samples"), record.pop("positions"), seconds, waited)
                 bar.update()
                 if run_log and (progress.step % self.config["logging_steps"] == 0 or progress.step == 1):
                     self._tell(run_log, record, pace.left(progress.step, self.total))
@@ -121,24 +121,28 @@ class Trainer:
             self.stopping = self.stop.number or signal.SIGTERM
 
     def _split_batches(self, error: Exception) -> None:
-        """Go through each batch in twice as many parts: the same rows an update, so the same result.
+        """Go through each batch in twice as many micro-batches: the same rows an update, so the same result.
 
         Raises:
             MemoryError: that is not wanted, or not possible; says what to change.
         """
         collator, size, update = self.data.collator, self.config["batch_size"], self.progress.step + 1
         together = self.accelerator.num_processes > 1
-        if not self.config["auto_batch_size"] or together or collator.parts >= size:
+        if not self.config["auto_batch_size"] or together or collator.micro_batches >= size:
             where = f"in update {update}"
-            raise MemoryError(estimate.out_of_memory(self.config, where, collator.parts, error)) from None
+            raise MemoryError(estimate.out_of_memory(self.config, where, collator.micro_batches, error)) from None
         error.__traceback__ = None  # it holds the failed step's tensors
         self.updater.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
-        collator.parts *= 2
+        collator.micro_batches *= 2
         log.warning(
             "update %d: out of memory; going on with batch_size %d, gradient_accumulation_steps %d: as many rows an "
             "update as before",
-            *(update, -(-size // collator.parts), self.config["gradient_accumulation_steps"] * collator.parts),
+            *(
+                update,
+                -(-size // collator.micro_batches),
+                self.config["gradient_accumulation_steps"] * collator.micro_batches,
+            ),
         )
 
     def _tell(self, run_log: RunLog, record: dict[str, float], left: float) -> None:
@@ -189,7 +193,7 @@ class Trainer:
         scaler = self.accelerator.scaler
         state, moments = self.updater.whole_state()
         random = processes.random_states(self.accelerator)
-        layout = {"parts": self.data.collator.parts, "processes": self.accelerator.num_processes}
+        layout = {"parts": self.data.collator.micro_batches, "processes": self.accelerator.num_processes}
         if self.is_main:
             state |= {"optimizer": moments, "scaler": scaler.state_dict() if scaler else {}}
             state |= {"data": self.data.identity, "progress": self.progress.stored() | layout, "random": random}

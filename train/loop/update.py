@@ -49,7 +49,7 @@ class Updater:
     def gradients(self, window: Window) -> dict[str, float]:
         """Accumulate the window's gradients: those of one batch of all its rows, over all processes.
 
-        Returns the mean of each term of the loss, `rows` and `positions`.
+        Returns the mean of each term of the loss, `samples` and `positions`.
 
         Raises:
             FloatingPointError: a loss that is no finite number; the records are named.
@@ -57,10 +57,10 @@ class Updater:
         counts = summed(self.accelerator, window.counts())
         self.wrapped.train()
         seen = []
-        for number, batch in enumerate(window.batches):
+        for number, batch in enumerate(window.micro_batches):
             # Processes average their gradients, but each adds its share to one sum.
             share = self.accelerator.num_processes if number < window.counted else 0
-            last = number == len(window.batches) - 1
+            last = number == len(window.micro_batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
                 terms = self.wrapped(*self.inputs(batch))
                 value = loss.weighted(terms, counts)
@@ -75,7 +75,7 @@ class Updater:
             culprits = [batch for batch, is_bad in zip(window.real, bad.tolist(), strict=False) if is_bad]
             self._fail(f"the loss is {table[bad][0, 0].item() if culprits else 'no finite number'}", culprits)
         means = {name: totals[name] / max(1.0, counts[term.per]) for name, term in terms.items()}
-        return means | {key: counts[key] for key in ("rows", "positions")}
+        return means | {key: counts[key] for key in ("samples", "positions")}
 
     def step(self, window: Window) -> float:
         """Let the optimizer step by the gradients of `window`, clipped; returns their norm before.

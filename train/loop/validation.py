@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def losses(updater: Updater, data: RunData) -> dict[str, float]:
     """Each term of the loss on the validation rows, `val_` before its name, over all processes: pictures only, nothing
     dropped. A term that no validation row has anything for (style, unless it is dropped) is left out."""
-    size = -(-data.config["batch_size"] // data.collator.parts)
+    size = -(-data.config["batch_size"] // data.collator.micro_batches)
     processes, rank = updater.accelerator.num_processes, updater.accelerator.process_index
     rows, totals, per = data.val_set, Counter[str](), {}
     updater.wrapped.eval()

@@ -40,7 +40,7 @@ class Row:
 
 @dataclass
 class Batch(Tensors):
-    """Tensors of a step. B rows, L positions, N answers in the batch (row by row), A longest answer.
+    """Tensors of a micro-batch. B rows, L positions, N answers in the batch (row by row), A longest answer.
 
     `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
     `cards` (B, 4): indices into `pictures`, the batch's distinct pictures, -1 where there is none.

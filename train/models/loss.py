@@ -25,9 +25,9 @@ class Term(NamedTuple):
 
 
 def counts(batch: Batch) -> dict[str, int]:
-    """What terms can be means over: rows of data, answer tokens, answers that the style classifier learns from."""
+    """What terms can be means over: samples, answer tokens, answers that the style classifier learns from."""
     return {
-        "rows": len(batch.records),
+        "samples": len(batch.records),
         "tokens": batch.label_tokens,
         "styled": int((batch.style_labels != IGNORE).sum()),
     }
