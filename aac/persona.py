@@ -13,11 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from aac.fields import Age, Numbers, Text, Texts, Word, field_named, no_field, shown
 from aac.io import UserError
+from aac.register import AGES, ALWAYS, LEVELS, named_in
 
-AGES = ("아동", "청소년", "성인", "노인")
 LENGTHS = ("짧게", "보통", "자세히")
-LEVELS = ("반말", "해요체", "합쇼체")
-ALWAYS = "늘 "  # before a level: to intimates, too
 _AGES = {"child": "아동", "adolescent": "청소년", "teenager": "청소년", "adult": "성인", "senior": "노인"}
 _AGES |= {"elderly": "노인"}
 _GENDERS = {"female": "여성", "male": "남성", "여자": "여성", "남자": "남성", "f": "여성", "m": "남성"}
@@ -184,8 +182,6 @@ class Context(_Record):
         if isinstance(value, Context):
             return value
         if isinstance(value, str):
-            from aac.register import named_in  # which reads the levels and ages of this module
-
             value = {**named_in(value), "current_activity": value}
         if value is not None and not isinstance(value, dict):
             raise UserError(f"context_info must be a sentence or a dict, not {type(value).__name__}")

@@ -8,9 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from aac.persona import AGES, ALWAYS, LEVELS
-
 REGISTER_FILE = Path(__file__).with_name("register.json")
+AGES = ("아동", "청소년", "성인", "노인")
+LEVELS = ("반말", "해요체", "합쇼체")
+ALWAYS = "늘 "  # before a level: to intimates, too
 UNKNOWN = "미상"
 INTIMATE = frozenset({"친구", "동생", "형제", "배우자", "자녀·손주", "엄마·아빠"})
 # What may stand before a partner's head word in a free sentence: 우리 엄마, 처음 보는 사람.

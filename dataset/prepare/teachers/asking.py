@@ -8,6 +8,7 @@ from dataset.prepare.teachers.frames import Frame, group
 from dataset.prepare.teachers.joining import (
     MANNERS,
     OPERATORS,
+    Understand,
     ahead,
     caused,
     is_kind,
@@ -17,12 +18,11 @@ from dataset.prepare.teachers.joining import (
     told,
     without,
 )
-from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.reading import QUESTIONS
 from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
 
 
-def helped(cards: tuple[str, ...]) -> Reading | None:
+def helped(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """도와주세요 with a state (아파요, 도와주세요), a deed, a place or a thing."""
     if "도와주세요" not in cards:
         return None
@@ -48,7 +48,7 @@ def helped(cards: tuple[str, ...]) -> Reading | None:
     return told(first, understand(without(cards, first))) if first else None
 
 
-def asked(cards: tuple[str, ...]) -> Reading | None:
+def asked(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """A question card over the rest, whatever it is."""
     questions = [card for card in cards if card in QUESTIONS]
     if not questions:

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from aac.korean import join
 from dataset.prepare.teachers.frames import Frame, chain, defaults, during, frames, takes
-from dataset.prepare.teachers.joining import POINTERS, ahead, givable, is_kind, noun, person, told, without
-from dataset.prepare.teachers.loose import understand
+from dataset.prepare.teachers.joining import POINTERS, Understand, ahead, givable, is_kind, noun, person, told, without
 from dataset.prepare.teachers.roles import MEETS, TOWARD
 from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
 
@@ -103,7 +102,7 @@ def _two_deeds(verbs: list[str], rest: tuple[str, ...]) -> Reading | None:
     return replace(after, kind="act", parts=(*parts, *after.parts), before=first)
 
 
-def of_things(cards: tuple[str, ...]) -> Reading | None:
+def of_things(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """Nouns alone, by the completions of their kinds."""
     people = tuple(card for card in cards if person(card))
     places = tuple(card for card in cards if part_of_speech(card) == "place")
@@ -112,7 +111,7 @@ def of_things(cards: tuple[str, ...]) -> Reading | None:
     if len(people) + len(places) + len(things) + len(pointers) != len(cards):
         return None
     if pointers:
-        return _pointed(pointers, people + places + things)
+        return _pointed(pointers, people + places + things, understand)
     if len(people) == 2:
         inner = understand(places + things) if places or things else None
         return ahead(ahead(inner, people[1], "이랑"), people[0], "이랑") if inner else Reading(
@@ -120,13 +119,13 @@ def of_things(cards: tuple[str, ...]) -> Reading | None:
     if len(people) > 2:
         return None
     if people:
-        return _with_person(people[0], places + things)
+        return _with_person(people[0], places + things, understand)
     if places:
-        return _in_places(places, things)
-    return _things(things)
+        return _in_places(places, things, understand)
+    return _things(things, understand)
 
 
-def _pointed(pointers: tuple[str, ...], rest: tuple[str, ...]) -> Reading | None:
+def _pointed(pointers: tuple[str, ...], rest: tuple[str, ...], understand: Understand) -> Reading | None:
     if not rest:
         return Reading("give", "", tuple(("object", card, "을") for card in pointers))
     if len(pointers) == 1 and len(rest) == 1 and (noun(rest[0]) or part_of_speech(rest[0]) == "place"):
@@ -138,7 +137,7 @@ def _pointed(pointers: tuple[str, ...], rest: tuple[str, ...]) -> Reading | None
     return None
 
 
-def _with_person(who: str, others: tuple[str, ...]) -> Reading | None:
+def _with_person(who: str, others: tuple[str, ...], understand: Understand) -> Reading | None:
     inner = understand(others)
     if inner is None or inner.card("person"):
         return None
@@ -147,7 +146,7 @@ def _with_person(who: str, others: tuple[str, ...]) -> Reading | None:
     return ahead(inner, who, "이랑" if inner.kind == "act" else "한테")
 
 
-def _in_places(places: tuple[str, ...], things: tuple[str, ...]) -> Reading | None:
+def _in_places(places: tuple[str, ...], things: tuple[str, ...], understand: Understand) -> Reading | None:
     if len(places) > 2:
         return None
     going = Reading("act", "가다", (*(("object", card, "이랑") for card in places[:-1]), ("place", places[-1], "에")))
@@ -165,7 +164,7 @@ def _in_places(places: tuple[str, ...], things: tuple[str, ...]) -> Reading | No
     return ahead(going, thing, chain(thing))
 
 
-def _things(things: tuple[str, ...]) -> Reading | None:
+def _things(things: tuple[str, ...], understand: Understand) -> Reading | None:
     kinds = {category(card) for card in things}
     if kinds == {"body"}:
         return Reading("look", things[0], tuple(("object", card, "") for card in things))
@@ -212,7 +211,7 @@ def _many(things: tuple[str, ...]) -> Reading:
     return Reading("give", "", parts, lead=lead)
 
 
-def told_first(cards: tuple[str, ...]) -> Reading | None:
+def told_first(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """The last rule: what is a sentence by itself, before the rest."""
     for card in cards:
         if part_of_speech(card) in ("verb", "adjective", "negation") and (inner := understand(without(cards, card))):

@@ -9,6 +9,7 @@ from dataset.prepare.teachers.joining import (
     MANNERS,
     OPERATORS,
     POINTERS,
+    Understand,
     ahead,
     caused,
     is_kind,
@@ -18,7 +19,6 @@ from dataset.prepare.teachers.joining import (
     told,
     without,
 )
-from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.reading import QUESTIONS
 from dataset.prepare.teachers.utterance import EDIBLE, FUTURE, Reading, category, part_of_speech
 
@@ -28,14 +28,14 @@ _FEARED = frozenset({"무섭다"})
 _BODILY = frozenset({"아프다", "어지럽다", "피곤하다", "덥다", "춥다"})
 
 
-def felt(cards: tuple[str, ...]) -> Reading | None:
+def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """A state with what gives it (삼촌이 무서워요, 숙제 때문에 속상해요) or with what it makes one want."""
     states = [card for card in cards if is_kind(card, "state", "quality")]
     if not states:
         return None
     state, rest = states[0], without(cards, states[0])
     if is_kind(state, "quality"):
-        return _of_quality(state, rest)
+        return _of_quality(state, rest, understand)
     body = tuple(card for card in rest if category(card) == "body")
     if body and state in _BODILY and len(rest) > len(body):
         return caused(understand((*body, state)), understand(without(rest, *body)))
@@ -79,7 +79,7 @@ def felt(cards: tuple[str, ...]) -> Reading | None:
     return caused(Reading("state", state), inner)
 
 
-def _of_quality(quality: str, rest: tuple[str, ...]) -> Reading | None:
+def _of_quality(quality: str, rest: tuple[str, ...], understand: Understand) -> Reading | None:
     """A quality of a thing or person; before a deed, the thing of that quality: 큰 거 사고 싶어요."""
     only = rest[0] if len(rest) == 1 else ""
     deeds = [card for card in rest if is_kind(card, "act", "other", "love")]
@@ -102,7 +102,7 @@ def _of_quality(quality: str, rest: tuple[str, ...]) -> Reading | None:
     return caused(Reading("quality", quality), understand(rest)) if rest else None
 
 
-def timed(cards: tuple[str, ...]) -> Reading | None:
+def timed(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     times = [card for card in cards if part_of_speech(card) == "time"]
     if not times:
         return None
@@ -115,7 +115,7 @@ def timed(cards: tuple[str, ...]) -> Reading | None:
     return ahead(inner, times[0], "에" if hour else "")
 
 
-def mannered(cards: tuple[str, ...]) -> Reading | None:
+def mannered(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """더, 다시, 같이 … beside what the rest says; 나 and 너 as its subject."""
     for card in sorted(cards, key=lambda card: card not in ("나", "너")):
         rest = without(cards, card)

@@ -6,10 +6,14 @@ said in front of it: who, when, where, why, with what.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from dataset.prepare.teachers.frames import frames, group
 from dataset.prepare.teachers.utterance import EDIBLE, Reading, category, part_of_speech
+
+# What the rest of the cards says: `loose.understand`, which hands itself to every rule.
+Understand = Callable[[tuple[str, ...]], Reading | None]
 
 OPERATORS = {
     "안": "안", "못": "못", "그만": "그만", "싫다": "싫다", "좋다": "좋다", "원하다": "싶다", "하지 마세요": "말다",

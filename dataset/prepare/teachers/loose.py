@@ -6,15 +6,30 @@ loses a card is not taken, and what no rule joins stays None.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 from aac.lexicon import lookup
+from dataset.prepare.teachers.asking import asked, helped
+from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
+from dataset.prepare.teachers.feeling import felt, mannered, timed
 from dataset.prepare.teachers.joining import OPERATORS, noun
 from dataset.prepare.teachers.reading import read
+from dataset.prepare.teachers.refusing import operated, social
 from dataset.prepare.teachers.roles import by_order
 from dataset.prepare.teachers.utterance import Reading
 
+_RULES = (
+    social,
+    operated,
+    helped,
+    asked,
+    felt,
+    timed,
+    mannered,
+    lambda cards, _: of_deeds(cards),
+    of_things,
+    told_first,
+)
 # What the kinds of `forms.json` say without naming it among their parts.
 _IMPLIED = {
     "help": {"도와주세요"},
@@ -40,17 +55,6 @@ def understand(cards: tuple[str, ...]) -> Reading | None:
     return by_order(cards) or read(frozenset(cards)) or (_loose(cards) if len(cards) > 1 else None)
 
 
-@lru_cache(maxsize=1)
-def _rules() -> tuple[Callable[[tuple[str, ...]], Reading | None], ...]:
-    # Here, since every rule asks `understand` for what the rest of the cards says.
-    from dataset.prepare.teachers.asking import asked, helped
-    from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
-    from dataset.prepare.teachers.feeling import felt, mannered, timed
-    from dataset.prepare.teachers.refusing import operated, social
-
-    return social, operated, helped, asked, felt, timed, mannered, of_deeds, of_things, told_first
-
-
 def _kept(reading: Reading) -> set[str]:
     """The cards that a reading says."""
     moods = {card for card, mood in OPERATORS.items() if reading.mood in (mood, card)}
@@ -70,8 +74,8 @@ def _kept(reading: Reading) -> set[str]:
 
 
 def _loose(cards: tuple[str, ...]) -> Reading | None:
-    for rule in _rules():
-        reading = rule(cards)
+    for rule in _RULES:
+        reading = rule(cards, understand)
         if reading and set(cards) <= _kept(reading):  # what loses a card is not said
             return reading
     return None

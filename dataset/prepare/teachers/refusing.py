@@ -10,6 +10,7 @@ from dataset.prepare.teachers.joining import (
     OPERATORS,
     POINTERS,
     REFUSALS,
+    Understand,
     ahead,
     caused,
     givable,
@@ -19,17 +20,16 @@ from dataset.prepare.teachers.joining import (
     told,
     without,
 )
-from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.reading import GREETINGS, QUESTIONS
 from dataset.prepare.teachers.utterance import FUTURE, Reading, category, part_of_speech
 
 _ABOUT_THINGS = frozenset({"싫다", "좋다", "원하다", "주세요", "있다", "없다", "모르다", "끝"})
 
 
-def social(cards: tuple[str, ...]) -> Reading | None:
+def social(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """네, 아니요 and formulas before the rest; what 아니요 stands before is refused, never asked for."""
     if "아니요" in cards:
-        return _refused(without(cards, "아니요"))
+        return _refused(without(cards, "아니요"), understand)
     if "네" in cards:
         return told("네", understand(without(cards, "네")))
     greeting = next((card for card in cards if card in GREETINGS), "")
@@ -42,7 +42,7 @@ def social(cards: tuple[str, ...]) -> Reading | None:
     return told(greeting, understand(rest))
 
 
-def _refused(rest: tuple[str, ...]) -> Reading | None:
+def _refused(rest: tuple[str, ...], understand: Understand) -> Reading | None:
     inner = understand(rest)
     if inner is None:
         return None
@@ -65,7 +65,7 @@ def _refused(rest: tuple[str, ...]) -> Reading | None:
     return told("아니요", inner)
 
 
-def operated(cards: tuple[str, ...]) -> Reading | None:
+def operated(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """안, 못, 그만, 싫다, 하지 마세요, 주세요, 원하다 … over the deed, state or thing that the rest says."""
     found = [card for card in cards if card in OPERATORS]
     if not found or set(cards) & (QUESTIONS | {"도와주세요"}):
@@ -92,10 +92,10 @@ def operated(cards: tuple[str, ...]) -> Reading | None:
             return understand(without(cards, "원하다"))
         return told(other, understand(without(cards, other)))
     inner = understand(rest)
-    return _under(operator, rest, inner) if inner else None
+    return _under(operator, rest, inner, understand) if inner else None
 
 
-def _under(operator: str, rest: tuple[str, ...], inner: Reading) -> Reading | None:
+def _under(operator: str, rest: tuple[str, ...], inner: Reading, understand: Understand) -> Reading | None:
     only = rest[0] if len(rest) == 1 else ""
     alone = Reading("single", operator)
     if inner.question or inner.mood or inner.prefix or (inner.kind == "single" and part_of_speech(only) != "noun"):
