@@ -9,7 +9,8 @@ from itertools import combinations
 
 import pytest
 
-from aac.korean import covers, is_negative, speech_level
+from aac.gate import negations
+from aac.korean import covers, speech_level
 from aac.lexicon import load_lexicon
 from aac.persona import Context, Persona
 from aac.records import split_of
@@ -32,7 +33,7 @@ def say(cards: str, partner: str = "활동지원사", age: str = "성인", activ
 
 
 def turned_round(sentence: str) -> bool:
-    return AGREES.search(sentence) is not None and not is_negative(sentence) and "그만" not in sentence
+    return AGREES.search(sentence) is not None and not negations(sentence) and "그만" not in sentence
 
 
 @pytest.mark.parametrize(
