@@ -14,6 +14,8 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 OLDEST = 120
+LONGEST = 2000  # characters of a text; a prompt holds a few dozen
+MOST = 100  # entries of a list
 _DAMAGED = re.compile("[\ufffd\ud800-\udfff]")
 _YEARS = re.compile(r"(?:만\s*)?(\d{1,6})\s*(?:세|살)?")
 _DECADE = re.compile(r"(\d{1,2})0대")
@@ -30,6 +32,8 @@ def text_problem(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         return "a text in quotes"
+    if len(value) > LONGEST:
+        return f"at most {LONGEST} characters, not {len(value)}"
     if _DAMAGED.search(value):
         return "damaged characters: the text was read in a wrong encoding; restore it"
     return ""
@@ -115,6 +119,8 @@ class Texts(Text):
 
     def problem(self, value: Any) -> str:
         words = [] if value is None else value
+        if isinstance(words, list | tuple) and len(words) > MOST:
+            return f"at most {MOST} words, not {len(words)}"
         good = isinstance(words, list | tuple) and all(isinstance(word, str) and word.strip() for word in words)
         return "" if good and not any(map(text_problem, words)) else "a list of words; [] where unknown"
 
@@ -128,6 +134,8 @@ class Numbers(Text):
 
     def problem(self, value: Any) -> str:
         numbers = [] if value is None else value
+        if isinstance(numbers, list | tuple) and len(numbers) > MOST:
+            return f"at most {MOST} clusters, not {len(numbers)}"
         good = isinstance(numbers, list | tuple) and all(
             re.fullmatch(r"\d{1,6}", str(number)) and not isinstance(number, bool) for number in numbers
         )

@@ -2,9 +2,10 @@
 kept: no model, only what the sentence says.
 
 Reasons, in the order in which they are given:
-`empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `card_missing`,
-`polarity_flipped`, `person_added`, `number_added`, `duplicate` (of an earlier candidate). Cards, polarity, persons and
-numbers can be judged only where the cards' words are known: without `keywords` the other five remain.
+`empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `repeats` (a loop),
+`card_missing`, `polarity_flipped`, `person_added`, `number_added`, `duplicate` (of an earlier candidate). Cards,
+polarity, persons and numbers can be judged only where the cards' words are known: without `keywords` the other six
+remain. `unfinished`, an answer that was cut off, only the decoder can tell.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from aac.register import REGISTER_FILE, UNKNOWN, partner_class
 _CONTROL = re.compile(r"[<>{}|\\`#*_~\[\]\ufffd]|https?:|\b(?:user|assistant|system)\b|&\w+;", re.IGNORECASE)
 # Endings whose form the syllable before decides, and which end no other word (먹는, 신랑, 가을 do).
 _ENDING = re.compile(r"([가-힣])(를|야|예요|으로)(?![가-힣])")
+# Two syllables or more four times in a row, one seven times: no emphasis (빨리빨리, 네네네) but a loop.
+_LOOP = re.compile(r"(.{2,60}?)\1{3}|(.)\2{6}")
 # Latin that Korean uses as it stands: TV, PC, ATM.
 _ABBREVIATION = re.compile(r"[A-Z]{1,4}")
 
@@ -127,6 +130,8 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("not_hangul")
     if any(_mismatched(syllable, ending) for syllable, ending in _ENDING.findall(sentence)):
         why.append("particle_wrong")
+    if _LOOP.search(comparable(sentence)):
+        why.append("repeats")
     if not keywords:
         return why
     if not all(covers(sentence, word) for word in keywords):

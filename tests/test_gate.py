@@ -184,7 +184,7 @@ class _Planted:
 
         texts = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
         ids = [self.model.encoder.answer(text) for text in texts]
-        return {n: Decoded(ids[n], [1.0] * len(ids[n]), ids[n]) for n in prefixes}
+        return {n: Decoded(ids[n], [1.0] * len(ids[n]), ids[n], finished=True) for n in prefixes}
 
     def style_confidence(self, texts):
         import torch
@@ -281,3 +281,65 @@ def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model)
         }
     keys = list(model.generate_interpretation(pictures(1), return_details=True)[0])
     assert keys == ["text", "style", "confidence", "passed", "source", "reasons"]
+
+
+def test_a_loop_is_no_emphasis():
+    loops = ["물을 더 물을 더 물을 더 물을 더 주세요.", "가고, 가고, 가고, 가고 싶어요.", "아아아아아아아아."]
+    assert check(loops, None, Context()) == [["repeats"]] * 3
+    said = ["빨리빨리 와 주세요.", "네, 네, 네!", "싫어요, 싫어요, 싫어요.", "하하하하 웃겨요.", "더 더 더 더 주세요."]
+    assert check(said, None, Context()) == [[]] * 5
+
+
+def test_an_answer_that_was_cut_off_is_not_shown(model, monkeypatch):
+    """First both tries of one candidate run into the longest length; then its second try ends in time."""
+    from train.interpreter import answering
+    from train.interpreter.decoding import Decoded
+    from train.interpreter.requests import Request
+
+    class Cut(_Planted):
+        ends = (False,)
+
+        def decode(self, prefixes, temperature=0.0, seed=0):
+            found = super().decode(prefixes)
+            ended, self.ends = self.ends[0], self.ends[1:] or self.ends
+            return {n: Decoded(d.tokens, d.leads, d.seconds, finished=n != 1 or ended) for n, d in found.items()}
+
+    three = ["물 주세요.", "물이 있어요?", "물을 마시고 싶어요."]
+    for ends, source in (((False,), "grammar"), ((False, True), "model, decoded again")):
+        planted = Cut(model, three, three)
+        planted.ends = ends
+        monkeypatch.setattr(answering, "Prefilled", lambda *args, planted=planted: planted)
+        monkeypatch.setattr(answering, "prompt_batch", lambda *args: (None, [], []))
+        shown = answering.interpret_parsed(model, [Request([], [], Persona(), Context(), ["물"])])[0]
+        assert shown[1].reasons == ["unfinished"] and shown[1].source == source
+        assert all(not shown[k].reasons and shown[k].text == three[k] for k in (0, 2))
+
+
+def test_a_decoder_knows_what_it_finished(model):
+    import torch
+    from conftest import pictures
+
+    from train.interpreter.decoding import Prefilled
+    from train.interpreter.requests import parse_request, prompt_batch
+
+    with torch.inference_mode():
+        session = Prefilled(model, *prompt_batch(model, [parse_request(model, {"images": pictures(1)})]))
+        words = [100] * model.config["max_new_tokens"]
+        decoded = session.decode({0: [100, model.encoder.end], 1: words, 2: [*words[:-1], model.encoder.end]})
+    assert [d.finished for d in decoded.values()] == [True, False, True]
+
+
+def test_a_stand_in_passes_the_gate_itself(model):
+    """The grammar's own sentence is not shown where the gate stops it, as long as another one passes."""
+    from train.interpreter import candidates
+    from train.interpreter.requests import Request
+
+    request = Request([], [], Persona(), Context(), ["물"])
+    three = [candidates.Candidate("", "기본", reasons=["empty"]) for _ in range(3)]
+    written = ["할머니, 물이야.", "물야.", "물 좀 주세요."]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dataset.prepare.teachers.grammar.interpret", lambda *args: written)
+        candidates.stand_in(request, three, 0)
+        candidates.stand_in(request, three, 1)
+    assert (three[0].text, three[0].source) == ("물 좀 주세요.", "grammar")
+    assert (three[1].text, three[1].source) == ("물..", "keywords")

@@ -20,6 +20,7 @@ from train.models import loss
 from train.models.batch import Batch
 from train.models.conditioning import nearest_cluster
 from train.models.known_cards import KnownCards
+from train.models.limits import longest_lines
 
 if TYPE_CHECKING:
     from train.models.network import Network
@@ -91,6 +92,7 @@ class RunData:
             return AACDataset(samples, model.encoder, self.index, counts, drops, **common)
 
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
+        model.longest = longest_lines(model.encoder, self.splits["train"])
         self.train_set = rows_of(self.splits["train"], drops)
         self.val_set = rows_of(self.splits["val"][: config["eval_samples"]])
         longest_form = rows_of(self.splits["train"], {"keyword": 0.0})

@@ -6,22 +6,26 @@ step, then replaced by the offline grammar, then by the bare keywords; the resul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from aac import gate
+from aac.fields import shown
 from aac.io import UserError
 from train.interpreter.candidates import STYLE_NAMES, Candidate, Source, judge, offer, stand_in
 from train.interpreter.decoding import Decoded, Prefilled
-from train.interpreter.requests import Request, parse_request, prompt_batch
+from train.interpreter.requests import Request, parse_requests, prompt_batch
 from train.models.conditioning import STYLES
 
 if TYPE_CHECKING:
     from train.models.network import Network
 
 RETRIES = 2
+BATCH = 32  # requests decoded together
 
 
 def interpret_requests(
@@ -32,13 +36,12 @@ def interpret_requests(
     Raises:
         UserError: an argument is not what it must be.
     """
-    if temperature < 0:
-        raise UserError(f"temperature must be at least 0 (greedy), not {temperature}")
-    parsed = [parse_request(model, request) for request in requests]
-    return interpret_parsed(model, parsed, temperature=temperature, seed=seed)
+    number = isinstance(temperature, Real) and not isinstance(temperature, bool)
+    if not number or not 0 <= temperature < math.inf:
+        raise UserError(f"temperature: a number from 0 (greedy) on is needed, not {shown(temperature)}")
+    return interpret_parsed(model, parse_requests(model, requests), temperature=float(temperature), seed=seed)
 
 
-@torch.inference_mode()
 def interpret_parsed(
     model: Network,
     parsed: Sequence[Request],
@@ -46,9 +49,30 @@ def interpret_parsed(
     confidence: bool = True,
     temperature: float = 0.0,
     seed: int = 0,
+    what: str = "",
 ) -> list[list[Candidate]]:
-    """`interpret_requests` from parsed requests; without the gate the model's own first sentences."""
+    """`interpret_requests` from parsed requests; without the gate the model's own first sentences.
+
+    Requests with equally many cards are decoded together, BATCH at a time. `what`: a word for a progress bar.
+    """
+    from tqdm import tqdm
+
     model.eval()
+    order = sorted(range(len(parsed)), key=lambda i: len(parsed[i].features))
+    threes: list[list[Candidate]] = [[] for _ in parsed]
+    firsts = tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False, disable=not what)
+    for first in firsts:
+        group = order[first : first + BATCH]
+        told = _interpret_batch(model, [parsed[i] for i in group], gated, confidence, temperature, seed)
+        for i, three in zip(group, told, strict=True):
+            threes[i] = three
+    return threes
+
+
+@torch.inference_mode()
+def _interpret_batch(
+    model: Network, parsed: Sequence[Request], gated: bool, confidence: bool, temperature: float, seed: int
+) -> list[list[Candidate]]:
     session = Prefilled(model, *prompt_batch(model, parsed))
     decoded = session.decode({n: [] for n in range(STYLES * len(parsed))}, temperature, seed)
     # Candidates go by their number, request x 3 + style, as in `decoding.py`.
@@ -59,6 +83,7 @@ def interpret_parsed(
     scores = session.style_confidence([c.text for c in told]) if confidence else None
     for n, candidate in enumerate(told):
         candidate.confidence = round(float(scores[n, n % STYLES]) if scores is not None else 1 / STYLES, 4)
+        candidate.told_less = parsed[n // STYLES].too_long
     return threes
 
 
@@ -79,14 +104,17 @@ def _through_the_gate(
 
     for request, three in zip(parsed, threes, strict=True):
         judge(request, three)
+    for n, candidate in enumerate(told):
+        candidate.reasons += [] if decoded[n].finished else ["unfinished"]
     for n in stopped():
-        if "particle_wrong" in told[n].reasons:
+        if "particle_wrong" in told[n].reasons and decoded[n].finished:
             offer(*where(n), gate.mended(told[n].text), Source.MENDED)
     for _ in range(RETRIES):
         again = stopped()
         decoded |= session.decode({n: _second_thought(decoded[n]) for n in again}) if again else {}
         for n in again:
-            offer(*where(n), session.model.encoder.decode(decoded[n].tokens), Source.AGAIN)
+            if decoded[n].finished:
+                offer(*where(n), session.model.encoder.decode(decoded[n].tokens), Source.AGAIN)
     for n in stopped():
         stand_in(*where(n))
 

@@ -38,13 +38,19 @@ class Source(StrEnum):
 
 @dataclass
 class Candidate:
-    """One of a request's three sentences. `reasons`: why the gate stopped the model's first one."""
+    """One of a request's three sentences.
+
+    Attributes:
+        reasons: why the gate stopped the model's first one.
+        told_less: of what (`persona`, `context`) the model was not told texts that are longer than trained.
+    """
 
     text: str
     style: str
     confidence: float = 0.0
     source: Source = Source.MODEL
     reasons: list[str] = field(default_factory=list)
+    told_less: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -64,7 +70,7 @@ class Candidate:
             "confidence": self.confidence,
             "passed": self.passed,
             "source": str(self.source),
-            "reasons": list(self.reasons),
+            "reasons": [*self.reasons, *(f"{name}_too_long" for name in self.told_less)],
         }
 
 
@@ -84,11 +90,15 @@ def offer(request: Request, three: Sequence[Candidate], place: int, sentence: st
 
 
 def stand_in(request: Request, three: Sequence[Candidate], place: int) -> None:
-    """Replace a candidate that failed twice: by the offline grammar, then the keywords, unlike its siblings."""
-    sentence, source = next(
+    """Replace a candidate that failed twice: by the offline grammar, then the keywords, then what can always be said.
+    A stand-in passes the gate itself, or is at least a whole sentence unlike its siblings."""
+    for sentence, source in _always(request, place):
+        offer(request, three, place, sentence, source)
+        if three[place].source is source:
+            return
+    three[place].text, three[place].source = next(
         (text, source) for text, source in _always(request, place) if _unlike_siblings(text, three, place)
     )
-    three[place].text, three[place].source = sentence, source
 
 
 def _always(request: Request, place: int) -> Iterator[tuple[str, Source]]:

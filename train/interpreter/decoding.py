@@ -31,11 +31,13 @@ _WORTH_THREADS = 5e7
 
 @dataclass
 class Decoded:
-    """Tokens of one candidate, and at each step how far the best token led and which came second."""
+    """Tokens of one candidate, at each step how far the best token led and which came second, and whether it came to
+    an end before the longest length."""
 
     tokens: list[int] = field(default_factory=list)
     leads: list[float] = field(default_factory=list)
     seconds: list[int] = field(default_factory=list)
+    finished: bool = False
 
 
 @contextmanager
@@ -139,7 +141,7 @@ class Prefilled:
                 lines = zip(live.numbers, firsts, (top[:, 0] - top[:, 1]).tolist(), best[:, 1].tolist(), strict=True)
                 for row, (number, token, lead, second) in enumerate(lines):
                     candidate, prefix = said[number], prefixes[number]
-                    if candidate.tokens and candidate.tokens[-1] in stops:
+                    if candidate.finished:
                         chosen.append(token)
                         continue
                     forced = step < len(prefix)
@@ -147,7 +149,8 @@ class Prefilled:
                     candidate.tokens.append(chosen[row])
                     candidate.leads.append(1.0 if forced else lead)
                     candidate.seconds.append(second)
-                    if chosen[row] not in stops:
+                    candidate.finished = chosen[row] in stops
+                    if not candidate.finished:
                         going.append(row)
                 if not going:
                     break

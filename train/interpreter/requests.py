@@ -2,52 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import difflib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from aac.fields import shown, text_problem
+from aac.gate import control_text
 from aac.io import UserError
 from aac.pictures import given_picture
 from aac.records import Context, Persona
+from aac.rules import MOST_CARDS, card_word
 from train.models.batch import Batch, Row, collate
+from train.models.limits import shortened
 
 if TYPE_CHECKING:
     from train.models.network import Network
 
+log = logging.getLogger("aac")
+ARGUMENTS = ("images", "persona_info", "context_info", "keywords")
+LONGEST_WORD = 60  # characters of a card's word
+
 
 @dataclass
 class Request:
-    """One request, checked: features of its cards instead of pictures."""
+    """One request, checked: features of its cards instead of pictures. `too_long`: `persona` and `context` as far as
+    texts longer than trained were left out of them."""
 
     features: list[Tensor]
     sizes: list[tuple[int, int]]
     persona: Persona
     context: Context
     keywords: list[str] | None
+    too_long: list[str] = field(default_factory=list)
 
 
-def parse_request(model: Network, request: dict[str, Any]) -> Request:
-    """Check a request's arguments and encode its pictures.
+def parse_requests(model: Network, requests: Any) -> list[Request]:
+    """Check requests and encode their pictures.
+
+    Raises:
+        UserError: names the request, the argument and what it must be.
+    """
+    if not isinstance(requests, list | tuple) or not requests:
+        raise UserError("requests: a list of one or more dicts is needed, each with the arguments of a request")
+    parsed = []
+    for number, request in enumerate(requests, start=1):
+        try:
+            parsed.append(parse_request(model, request))
+        except UserError as error:
+            raise UserError(f"request {number}: {error}" if len(requests) > 1 else str(error)) from None
+    return parsed
+
+
+def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
+    """Check a request's arguments and encode its pictures. What is longer than the model was trained on is left out.
 
     Raises:
         UserError: names the argument and what it must be.
     """
-    images = list(request["images"])
-    if not 1 <= len(images) <= 4:
-        raise UserError(f"images: 1 to 4 cards are needed, not {len(images)}")
-    keywords = request.get("keywords")
-    if keywords is not None and len(keywords) != len(images):
-        raise UserError(f"keywords: {len(keywords)} words for {len(images)} images; give one for each, in their order")
-    features, sizes = model.encode_pictures([given_picture(i, f"images: picture {n}") for n, i in enumerate(images, 1)])
-    return Request(
-        features=features,
-        sizes=sizes,
-        persona=Persona.parse(request.get("persona_info")),
-        context=Context.parse(request.get("context_info")),
-        keywords=list(keywords) if keywords is not None else None,
-    )
+    if not isinstance(request, Mapping):
+        raise UserError(f"requests: a dict with {', '.join(ARGUMENTS)} is needed, not {type(request).__name__}")
+    if unknown := [name for name in request if name not in ARGUMENTS]:
+        near = difflib.get_close_matches(str(unknown[0]), ARGUMENTS, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ARGUMENTS)}"
+        raise UserError(f"no argument {shown(unknown[0])}; {hint}")
+    images = _images(request.get("images"))
+    keywords = _keywords(request.get("keywords"), len(images))
+    persona, context = Persona.parse(request.get("persona_info")), Context.parse(request.get("context_info"))
+    persona, context, gone = shortened(model.encoder, model.longest, persona, context)
+    for name, fields in gone.items():
+        log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
+    pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
+    features, sizes = model.encode_pictures(pictures)
+    return Request(features, sizes, persona, context, keywords, list(gone))
+
+
+def _images(value: Any) -> list[Any]:
+    lone = isinstance(value, str | bytes | bytearray) or hasattr(value, "__fspath__") or hasattr(value, "read")
+    if lone or hasattr(value, "getexif") or getattr(value, "ndim", 4) < 4:
+        raise UserError("images: a list of 1 to 4 pictures is needed; this is one: put it in a list")
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise UserError(f"images: a list of 1 to 4 pictures is needed, not {type(value).__name__}")
+    images = list(islice(value, MOST_CARDS + 1))
+    if not 1 <= len(images) <= MOST_CARDS:
+        raise UserError(f"images: 1 to {MOST_CARDS} cards are needed, not {'more' if images else 'none'}")
+    return images
+
+
+def _keywords(value: Any, count: int) -> list[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple):
+        raise UserError(f"keywords: a list of words is needed, one for each image, not {type(value).__name__}")
+    if len(value) != count:
+        raise UserError(f"keywords: {len(value)} words for {count} images; give one for each, in their order")
+    return [_word(word, f"keywords: word {number}") for number, word in enumerate(value, start=1)]
+
+
+def _word(value: Any, where: str) -> str:
+    """A card's word as sentences hold it."""
+    if not isinstance(value, str):
+        raise UserError(f"{where}: a text is needed, or no keywords at all; not {shown(value)}")
+    if len(value) > LONGEST_WORD:
+        raise UserError(f"{where}: {len(value)} characters; a card's word has at most {LONGEST_WORD}")
+    if problem := text_problem(value):
+        raise UserError(f"{where}: {shown(value)}: {problem}")
+    word = card_word(value)
+    if not any(sign.isalnum() for sign in word):
+        raise UserError(f"{where}: {shown(value)}: a word is needed, or no keywords at all")
+    if sign := control_text(word):
+        raise UserError(f"{where}: {shown(value)}: no sentence may hold {sign!r}: leave it out")
+    return word
 
 
 def prompt_batch(model: Network, parsed: Sequence[Request]) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:

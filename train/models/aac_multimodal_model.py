@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
-from train.models import backbones, checkpoint, parts
+from train.models import backbones, checkpoint, limits, parts
 from train.models.known_cards import KnownCards
 from train.models.network import Network
 from train.models.reading import Reading, check_same_prompt, stored, today
@@ -136,6 +136,7 @@ class AACMultimodalModel(Network):
         backbones.check_identity(state["base"], model.backbone.base, where)
         if "cards" in state:
             model.cards = KnownCards.from_state(state["cards"], where)
+        model.longest = limits.stored(state, where) or model.longest
         own = model.state_dict()
         reshaped = [name for name, value in state["model"].items() if name in own and value.shape != own[name].shape]
         if reshaped:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.models import backbones, checkpoint
+from train.models import backbones, checkpoint, limits
 from train.models.attention import row_mask
 from train.models.batch import Batch
 from train.models.conditioning import (
@@ -73,6 +73,7 @@ class Network(nn.Module):
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"], reading)
         self.processor = shape.picture_processor(config["num_crops"])
+        self.longest = limits.longest_lines(self.encoder)  # of the rows it was trained on, in tokens
         self.cards: KnownCards | None = None  # of the data it is trained on
 
     # ------------------------------------------------------------------ embeddings
@@ -176,6 +177,7 @@ class Network(nn.Module):
             "tokenizer": self.encoder.tokenizer.to_str() if whole else "",
             "reading": self.encoder.reading.model_dump(),
             "prompt": self.encoder.rendered(),
+            "longest": self.longest,
             "model": {name: value.detach().to("cpu", copy=True) for name, value in keep.items()},
         }
         return state if self.cards is None else {**state, "cards": self.cards.state()}

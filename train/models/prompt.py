@@ -110,6 +110,11 @@ class PromptEncoder:
         prompts = (twin.prompt([1, 1], persona, context, said) for twin in twins for said in words)
         return "\n".join("".join(map(letters.shown, prompt)) for prompt in prompts)
 
+    def line_lengths(self, persona: Persona, context: Context) -> dict[str, int]:
+        """Tokens of the lines that say who speaks (`persona`) and where (`context`)."""
+        lines = {"persona": self.reading.persona_text(persona), "context": self.reading.context_text(context)}
+        return {name: len(self.text(line)) for name, line in lines.items()}
+
     def answer(self, sentence: str) -> list[int]:
         """Ids of an interpretation with its closing token; the style's position in front is the caller's."""
         return [*self.text(sentence), self.end]

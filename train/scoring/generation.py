@@ -15,7 +15,6 @@ from train.scoring.row import Prediction
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from train.interpreter.candidates import Candidate
     from train.interpreter.requests import Request
     from train.models.network import Network
 
@@ -48,9 +47,10 @@ def answers(
         what: a word for the progress bar.
         styles: read the styles of the rows' reference answers, too.
     """
+    from train.interpreter.answering import interpret_parsed
     from train.interpreter.candidates import Source
 
-    rows = _generated(model, requests, what)
+    rows = interpret_parsed(model, requests, confidence=False, what=what)
     # Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all.
     again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in rows]
     foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in rows]
@@ -96,22 +96,6 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
         )
         for sample in samples
     ]
-
-
-def _generated(model: Network, requests: Sequence[Request], what: str) -> list[list[Candidate]]:
-    """Candidates for every request in the order given; rows with equally many cards are decoded together."""
-    from tqdm import tqdm
-
-    from train.interpreter.answering import interpret_parsed
-
-    order = sorted(range(len(requests)), key=lambda i: len(requests[i].features))
-    results: list[list[Candidate]] = [[] for _ in requests]
-    for first in tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False):
-        group = order[first : first + BATCH]
-        told = interpret_parsed(model, [requests[i] for i in group], confidence=False)
-        for i, three in zip(group, told, strict=True):
-            results[i] = three
-    return results
 
 
 def _styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[Request]) -> np.ndarray:
