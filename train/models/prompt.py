@@ -91,9 +91,7 @@ class PromptEncoder:
         for tag, count in enumerate(image_tokens, start=1):
             word = self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")
             ids += [*self.before, *[-tag] * count, *self.after, *word]
-        reading = self.reading
-        lines = {"persona": reading.persona_text(persona), "context": reading.context_text(context)}
-        lines["request"] = reading.requests[self.voice]
+        lines = {**self._lines(persona, context), "request": self.reading.requests[self.voice]}
         for name, line in lines.items():
             if line and name not in self.left_out:
                 ids += self.text(f"{line}\n")
@@ -112,8 +110,10 @@ class PromptEncoder:
 
     def line_lengths(self, persona: Persona, context: Context) -> dict[str, int]:
         """Tokens of the lines that say who speaks (`persona`) and where (`context`)."""
-        lines = {"persona": self.reading.persona_text(persona), "context": self.reading.context_text(context)}
-        return {name: len(self.text(line)) for name, line in lines.items()}
+        return {name: len(self.text(line)) for name, line in self._lines(persona, context).items()}
+
+    def _lines(self, persona: Persona, context: Context) -> dict[str, str]:
+        return {"persona": self.reading.persona_text(persona), "context": self.reading.context_text(context)}
 
     def answer(self, sentence: str) -> list[int]:
         """Ids of an interpretation with its closing token; the style's position in front is the caller's."""
