@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal
 
 OLDEST = 120
@@ -149,7 +149,7 @@ def _years(value: Any) -> int | None:
     """Years of age, of tens of years the middle; None where a value speaks of none."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer()):
+    if isinstance(value, Integral) or (isinstance(value, float) and value.is_integer()):
         return int(value) if value >= 0 else OLDEST + 1
     text = nfc(value) if isinstance(value, str) else ""
     if tens := _DECADE.fullmatch(text):
@@ -182,5 +182,8 @@ def _plain(key: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value in an error: short, and printable whatever it holds."""
-    text = repr(value).encode("utf-8", "backslashreplace").decode()
+    try:
+        text = repr(value).encode("utf-8", "backslashreplace").decode()
+    except ValueError:  # Python writes no number of thousands of digits
+        text = type(value).__name__
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,7 +1,7 @@
 """The data contract: what a sample is, on disk and in memory.
 
-The files keep the public AAC format (`dataset/README.md`). This module reads both its spellings and ours, and is the
-only place that knows them: the pipeline writes through it, the trainer reads through it.
+The files keep the public AAC format (`dataset/README.md`): the pipeline writes it, the trainer reads it through this
+module, `persona.py` declares what persona and context hold.
 """
 
 from __future__ import annotations

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
+from aac import register
 from aac.io import UserError, read_json, write_json
+from aac.persona import AGES, LEVELS, PERSONA
 from aac.records import Context, Persona, read_rows
+from dataset.prepare.sampling import COUNTS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,8 @@ def test_what_people_write_of_a_person_is_understood(given: dict[str, Any], fiel
         ({"age": "200대"}, ("age", "200대")),
         ({"age": "9" * 5000}, ("age", "999")),
         ({"age": [8]}, ("age", "[8]")),
+        ({"age": 10**5000}, ("age", "int", "0 to 120")),
+        ({"age": Fraction(10**400, 3)}, ("age", "Fraction")),
         ({"gender": "?"}, ("gender", "여성")),
         ({"speech_level": "존댓말"}, ("speech_level", "해요체")),
         ({"selection_complexity": "hard"}, ("selection_complexity", "moderate")),
@@ -136,3 +142,11 @@ def test_a_file_names_the_key_that_a_field_is_missed_by(workspace: Any) -> None:
     assert ("input.persona.speech_level", "did you mean it by 'speech_lvl'?", True) in told
     assert {field for field, _, fatal in told if not fatal} >= {"input.persona.blood type", "input.context.weather"}
     assert found.statuses["defective"] == 2  # somebody's own further fields harm nothing
+
+
+def test_what_goes_by_a_vocabulary_knows_all_of_it() -> None:
+    """Tables by age, level and complexity: a value that is added to the table of fields is missed here."""
+    table = read_json(register.REGISTER_FILE)["table"]
+    assert {len(row) for row in table.values()} == {len(AGES)}
+    assert {level for row in table.values() for accepted in row for level in accepted} <= set(LEVELS)
+    assert tuple(COUNTS) == PERSONA["selection_complexity"].values
