@@ -92,8 +92,8 @@ def test_what_may_stand_together_runs_step_7(
     monkeypatch.setattr(probe, "plausible", lambda _: (fits, joins))
     assert dry(home, capsys) == only()
     with monkeypatch.context() as patched:
-        first, *rest = probe.themes()
-        patched.setattr(probe, "themes", lambda: (replace(first, weight=first.weight + 1), *rest))
+        first, *rest = probe.proposed("grammar")
+        patched.setattr(probe, "proposed", lambda _: (replace(first, weight=first.weight + 1), *rest))
         assert dry(home, capsys) == only(step7=JOINS, step8=FOLLOWS)
     # Somebody else's cards are none of a remote teacher's business.
     monkeypatch.setenv("OPENAI_MODEL", "tiny-teacher")

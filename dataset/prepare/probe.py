@@ -18,10 +18,10 @@ from typing import Any
 from aac.io import read_json
 from aac.lexicon import load_lexicon
 from aac.register import REGISTER_FILE, levels
-from dataset.prepare.sampling import plausible
+from dataset.prepare.sampling import plausible, proposed
 from dataset.prepare.teach import complete
 from dataset.prepare.teachers.registry import TEACHERS
-from dataset.prepare.themes import meant, themes
+from dataset.prepare.themes import meant
 
 TABLES = Path(__file__).parent / "teachers"
 # Words that no lexicon holds, as users have them.
@@ -52,7 +52,7 @@ def joins(teacher: str) -> str:
     """Which cards a teacher lets step 7 put together, and which it means; empty for a remote one, which takes any."""
     if TEACHERS[teacher].remote:
         return ""
-    return _digest([*_hands(teacher), *_proposals(), (TABLES / "frames.json").read_text(encoding="utf-8")])
+    return _digest([*_hands(teacher), *_proposals(teacher), (TABLES / "frames.json").read_text(encoding="utf-8")])
 
 
 @lru_cache(maxsize=2)
@@ -105,10 +105,10 @@ def _hands(teacher: str) -> Iterator[tuple[list[str], list[list[str]]]]:
         yield [*hand, draw.choice(OWN_WORDS)] if len(hand) < 3 and draw.random() < 0.2 else hand, offers
 
 
-def _proposals() -> Iterator[tuple[int, list[list[str]], list[bool]]]:
+def _proposals(teacher: str) -> Iterator[tuple[int, list[list[str]], list[bool]]]:
     """Each theme with its words, and whether a person could mean some hands of it."""
     draw = random.Random("themes")
-    for theme in themes():
+    for theme in proposed(teacher):
         slots = [sorted(slot) for slot in theme.slots]
         yield theme.weight, slots, [meant(tuple(map(draw.choice, slots))) for _ in range(HANDS_OF_A_THEME)]
 

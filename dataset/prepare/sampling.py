@@ -261,7 +261,8 @@ def deck_of(table: Sequence[dict[str, Any]], options: Options) -> Deck:
     keyword_of, clusters = {card["file"]: card["keyword"] for card in table}, read_clusters(path).files
     if astray := {card for cards in clusters.values() for card in cards} ^ set(keyword_of):
         raise UserError(f"{path}: {min(astray)} is not in both this file and cards.json; run steps 2 and 3 again")
-    return Deck(keyword_of, clusters, np.load(options.file("centroids.npy")), *plausible(options.teacher), themes())
+    centroids, teacher = np.load(options.file("centroids.npy")), options.teacher
+    return Deck(keyword_of, clusters, centroids, *plausible(teacher), proposed(teacher))
 
 
 def fill_row(
@@ -310,3 +311,11 @@ def plausible(teacher: str) -> tuple[Fits, Callable[[str], bool]]:
         return lambda words, word: True, lambda word: True
     module = TEACHERS[teacher].load()
     return module.fits, module.joins
+
+
+def proposed(teacher: str) -> Sequence[Theme]:
+    """What is dealt on purpose: for a teacher on this machine what it names itself, since it may not say the rest."""
+    if TEACHERS[teacher].remote:
+        return themes()
+    module = TEACHERS[teacher].load()
+    return module.themes() if hasattr(module, "themes") else ()

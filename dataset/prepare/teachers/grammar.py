@@ -34,8 +34,9 @@ from dataset.prepare.teachers.speaker import Speaker, title
 from dataset.prepare.teachers.states import say_love, say_quality, say_state, say_unknown, say_wish
 from dataset.prepare.teachers.utterance import FUTURE, Reading
 from dataset.prepare.teachers.whole import around, told_first
+from dataset.prepare.themes import themes
 
-__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "sample_context"]
+__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "sample_context", "themes"]
 
 _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
     "act": say_act,

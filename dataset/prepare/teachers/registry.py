@@ -15,8 +15,8 @@ class Entry:
         module: imported once the teacher is asked, so that `--help` stays instant. One on this machine has
             `sample_context(persona, keywords, draw)` and `interpret(keywords, persona, context, draw)`, which with the
             same arguments say the same, and what it can say: `fits(keywords, word)`, whether a word may join those
-            chosen, and `joins(word)`, whether it may join any. A remote one has `Settings` and `Teacher`, a
-            `RemoteTeacher`.
+            chosen, and `joins(word)`, whether it may join any; perhaps `themes()`, what step 7 deals on purpose. A
+            remote one has `Settings` and `Teacher`, a `RemoteTeacher`.
         remote: it is asked over the network, through the journal, and is told only what may leave.
         voices: the persons it can speak in.
     """
