@@ -9,7 +9,11 @@ import pytest
 from PIL import Image
 
 from aac.io import UserError
+from aac.records import Context, Persona
 from benchmarks.known_cards import STORED, noise, photo, shapes, white
+from dataset.prepare.teachers.reviewed import reviewed
+from tests.conftest import pictures
+from train.interpret import words_of
 from train.models.aac_multimodal_model import AACMultimodalModel
 from train.models.known_cards import KnownCards
 
@@ -71,3 +75,45 @@ def test_a_malformed_table_is_refused(model, cards: KnownCards, tmp_path: Path) 
         model.save_model(tmp_path / "bad.pt", cards=bad)
         with pytest.raises(UserError, match=r"bad\.pt: its table of known cards is malformed"):
             AACMultimodalModel.load_model(tmp_path / "bad.pt", {"device": "cpu"})
+
+
+@pytest.fixture
+def reader(model):
+    """The model with a table of its six pictures, two of which are core cards."""
+    model.cards = KnownCards.of(pictures(), ["도와주세요", "하지 마세요", "물", "주세요", "가다", "싫다"])
+    yield model
+    model.cards = None
+
+
+def test_a_lone_core_card_is_answered_by_its_reviewed_wording(reader) -> None:
+    for keywords in (None, ["하지 마세요"]):
+        three = reader.generate_interpretation(pictures()[1:2], {"age": 30}, keywords=keywords, return_details=True)
+        assert [c["text"] for c in three] == reviewed(["하지 마세요"], Persona.parse({"age": 30}), Context())
+        assert {(c["source"], c["passed"], c["checked"]) for c in three} == {("reviewed", True, True)}
+        assert three[0]["cards"] == [{"word": "하지 마세요", "known": True, "confidence": pytest.approx(1, abs=1e-3)}]
+    told = reader.generate_interpretation(pictures()[1:2], keywords=["물"], return_details=True)
+    assert told[0]["source"] != "reviewed"  # an app's word stands above the picture's
+
+
+def test_a_confident_reading_serves_the_gate_as_keywords_do(reader) -> None:
+    """The untrained model says nothing of the cards: with their words known the grammar stands in."""
+    three = reader.generate_interpretation([pictures()[2], pictures()[3]], {"age": 30}, return_details=True)
+    assert all("물" in c["text"] and c["source"] == "grammar" and c["checked"] for c in three)
+    reader.cards = None
+    three = reader.generate_interpretation([pictures()[2], pictures()[3]], {"age": 30}, return_details=True)
+    assert not any(c["checked"] or c["cards"] or c["source"] == "grammar" for c in three)
+
+
+def test_of_a_strange_picture_nothing_is_said_but_that(reader) -> None:
+    strange = noise(np.random.default_rng(3))
+    three = reader.generate_interpretation([pictures()[2], strange], return_details=True)
+    assert {c["source"] for c in three} == {"unknown card"} and not any(c["passed"] or c["checked"] for c in three)
+    assert three[0]["text"] == "모르는 카드예요."
+    assert [card["known"] for card in three[0]["cards"]] == [True, False]
+    told = reader.generate_interpretation([pictures()[2], strange], keywords=["물", "가다"], return_details=True)
+    assert not any(c["source"] == "unknown card" for c in told)
+
+
+def test_interpret_takes_words_from_file_names() -> None:
+    assert words_of(["dataset/images/113_도와주세요.png", "물/2_물.png"]) == ["도와주세요", "물"]
+    assert words_of(["113_도와주세요.png", "IMG_2462.png"]) is None

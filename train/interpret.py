@@ -9,7 +9,9 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from aac.io import UserError, read_json  # noqa: E402
+from aac.rules import card_keyword  # noqa: E402
 from train.config.train_config import TRAIN_CONFIG  # noqa: E402
 
 
@@ -27,7 +30,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cards", nargs="+", required=True, metavar="PNG", help="1 to 4 pictures, in the chosen order")
     parser.add_argument("--persona", metavar="FILE|JSON", help="the persona's fields; any may be missing")
     parser.add_argument("--context", metavar="TEXT|FILE|JSON", help="a sentence, or any of the four fields")
-    parser.add_argument("--keywords", nargs="+", metavar="WORD", help="the cards' words, where they are known")
+    parser.add_argument(
+        "--keywords", nargs="+", metavar="WORD", help="the cards' words, where file names do not hold them"
+    )
+    parser.add_argument("--pictures-only", action="store_true", help="do not read words from file names")
     parser.add_argument("--checkpoint", default=str(ROOT / "train/checkpoints/best_model.pt"), metavar="PATH")
     parser.add_argument("--json", action="store_true", help="print styles, confidence and the gate's verdicts as JSON")
     return parser.parse_args(argv)
@@ -49,6 +55,12 @@ def text_or_json(value: str | None, flag: str) -> Any:
     return read_json(value) if value.endswith(".json") else value
 
 
+def words_of(cards: Sequence[str]) -> list[str] | None:
+    """The words of `113_도와주세요.png` and the like; None where a name holds no Korean one."""
+    words = [card_keyword(Path(card).name) for card in cards]
+    return words if all(re.search("[가-힣]", word) for word in words) else None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 2 a user's mistake."""
     args = parse_args(argv)
@@ -62,10 +74,11 @@ def main(argv: list[str] | None = None) -> int:
         from train.interpreter.candidates import Source
 
         images = [open_picture(Path(card)) for card in args.cards]
+        words = args.keywords or (None if args.pictures_only else words_of(args.cards))
         from train.models.aac_multimodal_model import AACMultimodalModel
 
         model = AACMultimodalModel.load_model(args.checkpoint, {**TRAIN_CONFIG, "device": _device()})
-        candidates = model.generate_interpretation(images, persona, context, args.keywords, return_details=True)
+        candidates = model.generate_interpretation(images, persona, context, words, return_details=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ import torch
 from aac import gate
 from aac.fields import shown
 from aac.io import UserError
-from train.interpreter.candidates import STYLE_NAMES, Candidate, Source, judge, offer, stand_in
+from train.interpreter.candidates import STYLE_NAMES, Candidate, Source, judge, offer, settled, stand_in
 from train.interpreter.decoding import Decoded, Prefilled
 from train.interpreter.requests import Request, parse_requests, prompt_batch
 from train.models.conditioning import STYLES
@@ -58,14 +58,18 @@ def interpret_parsed(
     from tqdm import tqdm
 
     model.eval()
-    order = sorted(range(len(parsed)), key=lambda i: len(parsed[i].features))
-    threes: list[list[Candidate]] = [[] for _ in parsed]
+    threes = [(settled(request) if gated else None) or [] for request in parsed]
+    order = sorted((i for i, three in enumerate(threes) if not three), key=lambda i: len(parsed[i].features))
     firsts = tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False, disable=not what)
     for first in firsts:
         group = order[first : first + BATCH]
         told = _interpret_batch(model, [parsed[i] for i in group], gated, confidence, temperature, seed)
         for i, three in zip(group, told, strict=True):
             threes[i] = three
+    for request, three in zip(parsed, threes, strict=True):
+        for candidate in three:
+            candidate.told_less, candidate.cards = request.too_long, request.readings
+            candidate.checked = gated and request.words is not None
     return threes
 
 
@@ -83,7 +87,6 @@ def _interpret_batch(
     scores = session.style_confidence([c.text for c in told]) if confidence else None
     for n, candidate in enumerate(told):
         candidate.confidence = round(float(scores[n, n % STYLES]) if scores is not None else 1 / STYLES, 4)
-        candidate.told_less = parsed[n // STYLES].too_long
     return threes
 
 

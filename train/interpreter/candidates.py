@@ -11,8 +11,11 @@ from aac import gate
 
 if TYPE_CHECKING:
     from train.interpreter.requests import Request
+    from train.models.known_cards import CardReading
 
 STYLE_NAMES = ("기본", "다른 기능", "다른 형태")
+# What is said of a picture that is none of the known cards: of nothing on it is spoken with confidence.
+_STRANGE = ("모르는 카드예요.", "이 그림을 봐 주세요.", "이 그림으로 말하고 싶어요.")
 # What can always be said of cards whose words nobody knows.
 _WORDLESS = ("이 카드예요.", "이 카드를 봐 주세요.", "이 카드로 말하고 싶어요.")
 
@@ -26,9 +29,11 @@ class Source(StrEnum):
     MODEL = "model", "모델의 문장", True
     MENDED = "model, ending mended", "받침에 맞게 고친 문장", True
     AGAIN = "model, decoded again", "모델이 다시 만든 문장", True
+    REVIEWED = "reviewed", "검토해 둔 문장", False
     GRAMMAR = "grammar", "문법 규칙으로 만든 문장", False
     KEYWORDS = "keywords", "카드 낱말 그대로", False
     FIXED = "fixed", "미리 정해 둔 문장", False
+    UNKNOWN = "unknown card", "모르는 그림", False
 
     def __new__(cls, value: str, korean: str, from_model: bool) -> Self:
         member = str.__new__(cls, value)
@@ -43,6 +48,8 @@ class Candidate:
     Attributes:
         reasons: why the gate stopped the model's first one.
         told_less: of what (`persona`, `context`) the model was not told texts that are longer than trained.
+        cards: what each picture was taken for; empty where the model has no table of known cards.
+        checked: whether the gate knew the cards' words.
     """
 
     text: str
@@ -51,11 +58,13 @@ class Candidate:
     source: Source = Source.MODEL
     reasons: list[str] = field(default_factory=list)
     told_less: list[str] = field(default_factory=list)
+    cards: list[CardReading] = field(default_factory=list)
+    checked: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether what is shown comes from the model, and so passed the gate."""
-        return self.source.from_model
+        """Whether what is shown passed the gate as the model said it, or was reviewed by people beforehand."""
+        return self.source.from_model or self.source is Source.REVIEWED
 
     @property
     def stopped(self) -> bool:
@@ -71,7 +80,24 @@ class Candidate:
             "passed": self.passed,
             "source": str(self.source),
             "reasons": [*self.reasons, *(f"{name}_too_long" for name in self.told_less)],
+            "cards": [reading.public() for reading in self.cards],
+            "checked": self.checked,
         }
+
+
+def settled(request: Request) -> list[Candidate] | None:
+    """What is answered without asking the model: a lone core card or an emergency by its reviewed wording, a strange
+    picture by saying so; None for everything else."""
+    from dataset.prepare.teachers.reviewed import reviewed
+
+    reasons: list[str] = []
+    if request.strange:
+        three, source, reasons = _STRANGE, Source.UNKNOWN, ["unknown_card"]
+    elif request.words and (wording := reviewed(request.words, request.persona, request.context)):
+        three, source = tuple(wording), Source.REVIEWED
+    else:
+        return None
+    return [Candidate(t, style, 0.0, source, list(reasons)) for t, style in zip(three, STYLE_NAMES, strict=True)]
 
 
 def judge(request: Request, three: Sequence[Candidate]) -> None:
@@ -103,17 +129,17 @@ def stand_in(request: Request, three: Sequence[Candidate], place: int) -> None:
 
 def _always(request: Request, place: int) -> Iterator[tuple[str, Source]]:
     """What can be said without the model, the best first; one of the last three is unlike both siblings."""
-    if request.keywords:
+    if words := request.words:
         from dataset.prepare.teachers.grammar import interpret
 
-        written = interpret(list(request.keywords), request.persona, request.context)
+        written = interpret(list(words), request.persona, request.context)
         yield from ((sentence, Source.GRAMMAR) for sentence in (written[place], *written))
-        yield f"{', '.join(request.keywords)}{'.' * (place + 1)}", Source.KEYWORDS
+        yield f"{', '.join(words)}{'.' * (place + 1)}", Source.KEYWORDS
     yield from ((sentence, Source.FIXED) for sentence in _WORDLESS)
 
 
 def _reasons(request: Request, three: Sequence[str]) -> list[list[str]]:
-    return gate.check(three, request.keywords, request.context)
+    return gate.check(three, request.words, request.context)
 
 
 def _unlike_siblings(sentence: str, three: Sequence[Candidate], place: int) -> bool:

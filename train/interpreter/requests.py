@@ -18,6 +18,7 @@ from aac.pictures import given_picture
 from aac.records import Context, Persona
 from aac.rules import MOST_CARDS, card_word
 from train.models.batch import Batch, Row, collate
+from train.models.known_cards import CardReading
 from train.models.limits import shortened
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ LONGEST_WORD = 60  # characters of a card's word
 
 @dataclass
 class Request:
-    """One request, checked: features of its cards instead of pictures. `too_long`: `persona` and `context` as far as
-    texts longer than trained were left out of them."""
+    """One request, checked: features of its cards instead of pictures.
+
+    `too_long`: `persona` and `context` as far as texts longer than trained were left out of them. `readings`: the card
+    each picture was taken for; empty where the model has no table of known cards.
+    """
 
     features: list[Tensor]
     sizes: list[tuple[int, int]]
@@ -39,6 +43,23 @@ class Request:
     context: Context
     keywords: list[str] | None
     too_long: list[str] = field(default_factory=list)
+    readings: list[CardReading] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[str] | None:
+        """The cards' words, told or read from the pictures with confidence; None where one is not known.
+
+        What a sentence is checked against and what may stand in its place; the prompt holds `keywords` alone.
+        """
+        if self.keywords:
+            return self.keywords
+        known = bool(self.readings) and all(reading.known for reading in self.readings)
+        return [reading.word for reading in self.readings] if known else None
+
+    @property
+    def strange(self) -> bool:
+        """Whether a picture is none of the known cards, and nobody tells its word."""
+        return not self.keywords and any(not reading.known for reading in self.readings)
 
 
 def parse_requests(model: Network, requests: Any) -> list[Request]:
@@ -78,7 +99,8 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
     pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
     features, sizes = model.encode_pictures(pictures)
-    return Request(features, sizes, persona, context, keywords, list(gone))
+    readings = model.cards.read(pictures) if model.cards else []
+    return Request(features, sizes, persona, context, keywords, list(gone), readings)
 
 
 def _images(value: Any) -> list[Any]:

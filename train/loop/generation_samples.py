@@ -60,7 +60,7 @@ def evaluate_samples(
     from train.utils import metrics
 
     places = {card: card_index[card] for sample in samples for card in sample.cards}
-    cards = {card: (features[place].to(model.device), features.sizes[place]) for card, place in places.items()}
+    cards = {card: (features[place].to(model.device), features.sizes[place], None) for card, place in places.items()}
     was_training = model.training
     model.eval()
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ def changed(name: str, requests: Sequence[Request]) -> list[Request]:
     if name == "no_persona_no_context":
         return [replace(r, persona=Persona(), context=Context()) for r in requests]
     if name == "shuffled_images":
-        pool = {id(f): (f, s) for r in requests for f, s in zip(r.features, r.sizes, strict=True)}
+        pool = {id(card[0]): card for r in requests for card in _cards(r)}
         return [_other_pictures(r, pool, draw) for r in requests]
     field = "persona" if name == "shuffled_personas" else "context"
     values = [getattr(r, field) for r in requests]
@@ -139,20 +139,26 @@ def _other(values: Sequence[Any], own: Any, draw: random.Random, name: str) -> A
     raise UserError(f"--ablate {name}: the rows differ too little to exchange anything; score more rows")
 
 
-def _other_pictures(request: Request, pool: dict[int, tuple[Any, Any]], draw: random.Random) -> Request:
+def _other_pictures(request: Request, pool: dict[int, tuple[Any, Any, Any]], draw: random.Random) -> Request:
     own = {id(feature) for feature in request.features}
     others = [pair for key, pair in pool.items() if key not in own]
     if len(others) < len(own):
         raise UserError("--ablate shuffled_images: too few other cards; score more rows")
     picked = draw.sample(others, len(request.features))
-    return replace(request, features=[f for f, _ in picked], sizes=[s for _, s in picked])
+    readings = [reading for _, _, reading in picked if reading]
+    return replace(request, features=[f for f, _, _ in picked], sizes=[s for _, s, _ in picked], readings=readings)
+
+
+def _cards(request: Request) -> Iterator[tuple[Any, Any, Any]]:
+    """Features, frame and reading of each card."""
+    yield from zip(request.features, request.sizes, request.readings or [None] * len(request.sizes), strict=True)
 
 
 def inputs(name: str, requests: Sequence[Request], words: Sequence[list[str]], blank: tuple[Any, Any]) -> list[Request]:
     """`keywords_only`: the cards' words beside white pictures (`blank`: features and frame); or words and pictures."""
     if name == "keywords_only":
         return [
-            replace(r, keywords=w, features=[blank[0]] * len(w), sizes=[blank[1]] * len(w))
+            replace(r, keywords=w, features=[blank[0]] * len(w), sizes=[blank[1]] * len(w), readings=[])
             for r, w in zip(requests, words, strict=True)
         ]
     return [replace(r, keywords=w) for r, w in zip(requests, words, strict=True)]

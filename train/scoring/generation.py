@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from train.interpreter.requests import Request
+    from train.models.known_cards import CardReading
     from train.models.network import Network
 
-    Cards = Mapping[str, tuple[Tensor, tuple[int, int]]]  # file name to tower features and frame
+    # File name to tower features, frame, and the card it was taken for.
+    Cards = Mapping[str, tuple[Tensor, tuple[int, int], CardReading | None]]
 
 BATCH = 32
 
@@ -73,12 +75,15 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
     from aac.pictures import open_picture
     from train.data.dataset import find_pictures
 
-    encoded: dict[str, tuple[Tensor, tuple[int, int]]] = {}
+    encoded: dict[str, tuple[Tensor, tuple[int, int], CardReading | None]] = {}
     paths = find_pictures(samples, images)
     for first in range(0, len(paths), BATCH):
         group = paths[first : first + BATCH]
-        features, sizes = model.encode_pictures([open_picture(path) for path in group])
-        encoded |= {nfc(p.name): pair for p, pair in zip(group, zip(features, sizes, strict=True), strict=True)}
+        pictures = [open_picture(path) for path in group]
+        readings = model.cards.read(pictures) if model.cards else [None] * len(group)
+        features, sizes = model.encode_pictures(pictures)
+        cards = zip(features, sizes, readings, strict=True)
+        encoded |= {nfc(path.name): card for path, card in zip(group, cards, strict=True)}
     return encoded
 
 
@@ -93,6 +98,7 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
             persona=sample.persona,
             context=sample.context,
             keywords=list(sample.keywords) if keywords else None,
+            readings=[reading for card in sample.cards if (reading := cards[card][2])],
         )
         for sample in samples
     ]
