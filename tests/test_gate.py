@@ -280,10 +280,12 @@ def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model)
             "confidence": 0.5,
             "source": str(source),
             "reasons": [],
-            "passed": str(source) in speaks,
+            "passed": str(source) in speaks | {"reviewed"},
+            "cards": [],
+            "checked": False,
         }
     keys = list(model.generate_interpretation(pictures(1), return_details=True)[0])
-    assert keys == ["text", "style", "confidence", "passed", "source", "reasons"]
+    assert keys == ["text", "style", "confidence", "passed", "source", "reasons", "cards", "checked"]
 
 
 def test_a_loop_is_no_emphasis():
