@@ -116,7 +116,7 @@ def test_what_people_write_of_a_situation_is_understood(given: Any, field: str, 
         ({"날씨": "비"}, ("날씨", "time, place")),
         ({"time": 9}, ("time", "text")),
         ({"place": "집\ud800"}, ("place", "damaged")),
-        ("식당\udcff에서", ("current_activity", "damaged")),
+        ("식당\udcff에서", ("damaged",)),
         (b"home", ("sentence or a dict", "bytes")),
     ],
 )

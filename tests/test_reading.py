@@ -157,8 +157,8 @@ def facts_of_the_field() -> dict[str, Any]:
     return {
         "line": today().persona_text(person),
         "line without": today().persona_text(Persona(age="아동")),
-        "category": today().categories(person),
-        "tables": [len(table.weight) for table in (*model.persona.fields, *model.context.persona)],
+        "category": dict(zip(today().vocabularies, today().categories(person), strict=True)),
+        "tables": [[len(table.weight) for table in part] for part in (model.persona.fields, model.context.persona)],
         "problems": [f"{field}: {remedy}" for field, _, remedy in persona_problems(wrong)],
         "leaves": [may_leave(person.public(), listed) for listed in (None, ["mood"])],
         "shipped": is_shipped({**wrong, "mood": "좋음"}),
@@ -207,7 +207,10 @@ def test_a_field_and_a_wording_are_added_in_the_table_alone(workspace: Path, tmp
     assert after == before
     assert "not read: mood" in log and "worded otherwise: speech_level, place" in log
     assert field["line"] == "사람: 아동, 기분 좋음" and field["line without"] == "사람: 아동"
-    assert field["category"] == [1, 0, 0, 0, 1, 0] and field["tables"] == [5, 4, 4, 4, 3, 4] * 2
+    known = {name: len(words) for name, words in today().vocabularies.items()}
+    assert field["category"] == {**dict.fromkeys(known, 0), "age": 1, "mood": 1}
+    known["mood"] = 3
+    assert field["tables"] == [[known[name] for name in field["category"]]] * 2
     assert field["problems"] == ["persona.mood: one of happy, 좋음, 나쁨; empty where unknown"]
     assert field["leaves"] == [{}, {"mood": "좋음"}] and field["written"]["mood"] == "좋음"
     assert not field["shipped"]  # filled, it tells something of the person
