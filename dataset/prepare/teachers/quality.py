@@ -60,7 +60,8 @@ def parse(content: str, ask: Ask) -> tuple[list[str], Context] | None:
     fields = answer.get("context")
     if not isinstance(fields, dict):
         return None
-    return sentences, Context(**{name: _text(fields.get(name)) for name in CONTEXT_FIELDS})
+    parts = {name: _text(fields.get(name)) for name in CONTEXT_FIELDS}
+    return sentences, Context(**{name: part for name, part in parts.items() if "\ufffd" not in part})
 
 
 def problems(three: Sequence[str], context: Context, ask: Ask, voice: str) -> list[tuple[int, str]]:
