@@ -228,15 +228,20 @@ def _numbers(text: str) -> frozenset[tuple[int, str]]:
         after = morphs[place + 1].form if place + 1 < len(morphs) else ""
         unit = after if after in _CLOCK else ""
         if tag == "W_SERIAL" and re.fullmatch(r"\d+:\d+", form):
-            found += zip(map(int, form.split(":")), _CLOCK, strict=True)
+            found += zip(map(_number, form.split(":")), _CLOCK, strict=True)
         elif tag == "SN":
-            found += [(int(digits), unit) for digits in re.findall(r"\d+", form)]
+            found += [(_number(digits), unit) for digits in re.findall(r"\d+", form)]
         elif _numeral(morphs, place):
             value = _value(form)
             if place and _numeral(morphs, place - 1) and found[-1][0] > value and found[-1][0] % 10 == 0:
                 value += found.pop()[0]  # 열 + 두
             found.append((value, unit))
     return frozenset((value % 12 if unit == "시" else value, unit) for value, unit in found)
+
+
+def _number(digits: str) -> int:
+    """Its value; of a number that nobody says, one as large."""
+    return int(digits[:18])
 
 
 def _numeral(morphs: Sequence[Morph], place: int) -> bool:

@@ -118,9 +118,10 @@ def test_what_training_would_refuse_is_refused_here(tmp_path: Path, sentence: st
         read_corrections(path)
 
 
-def test_a_context_that_marks_a_failed_row_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["오류", "\ud800", "\ufffd", 5])
+def test_a_context_that_no_row_can_hold_is_refused(tmp_path: Path, place: Any) -> None:
     path = tmp_path / "corrections.jsonl"
-    path.write_text(json.dumps({"key": "a", "output": THREE, "context": {"place": "오류"}}), encoding="utf-8")
+    path.write_text(json.dumps({"key": "a", "output": THREE, "context": {"place": place}}), encoding="utf-8")
     with pytest.raises(UserError, match="'context' must hold texts"):
         read_corrections(path)
 

@@ -348,3 +348,9 @@ def test_a_stand_in_passes_the_gate_itself(model):
         candidates.stand_in(request, three, 1)
     assert (three[0].text, three[0].source) == ("물 좀 주세요.", "grammar")
     assert (three[1].text, three[1].source) == ("물..", "keywords")
+
+
+def test_a_number_of_any_length_is_a_number() -> None:
+    long = "9" * 5000
+    assert "number_added" in check([f"물 {long}개 주세요."], ["물", "주세요"], Context())[0]
+    assert "number_added" not in check([f"물 {long}개 주세요."], ["물", "주세요", f"{long}개"], Context())[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aac.fields import no_field
+from aac.fields import no_field, text_problem
 from aac.io import UserError, read_lines
 from aac.persona import CONTEXT
 from aac.records import nfc
@@ -69,9 +69,12 @@ def _checked(entry: Any, where: str) -> tuple[str, Correction]:
         raise UserError(f"{where}: field 'output' must hold {INTERPRETATIONS} different sentences, not {output!r}")
     for field, sentence, _ in sentence_problems(sentences):  # training would refuse the whole file for it
         raise UserError(f"{where}: field '{field}' must be a Korean sentence, not {sentence!r}")
-    texts = context.values() if isinstance(context, dict) else ()
-    if not isinstance(context, dict) or not all(isinstance(text, str) and text not in FAILED_MARKS for text in texts):
+    if not isinstance(context, dict) or not all(map(_is_text, context.values())):
         raise UserError(f"{where}: field 'context' must hold texts, not {context!r}")
     if unknown := set(context) - set(CONTEXT):
         raise UserError(f"{where}: field 'context': {no_field(min(unknown), CONTEXT)}")
     return entry["key"], Correction(sentences, {name: nfc(text) for name, text in context.items()})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not text_problem(value) and value not in FAILED_MARKS

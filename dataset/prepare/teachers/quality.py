@@ -113,7 +113,8 @@ def _answer_in(content: str) -> dict[str, Any] | None:
 
 
 def _text(value: Any) -> str:
-    return " ".join(nfc(unbroken(value)).split()) if isinstance(value, str) else ""
+    """Composed, white space collapsed; of a runaway so much as shows that it is one."""
+    return " ".join(nfc(unbroken(value[: 5 * _LONGEST])).split()) if isinstance(value, str) else ""
 
 
 def _fine(part: str) -> bool:
