@@ -129,7 +129,7 @@ class Subject(Stage):
         model.centroids = features.pooled[: min(8, len(cards))].to(config["device"])
         views, _ = model.processor.images([open_picture(card) for card in cards])
         super().__init__(model, features, views)
-        index = {nfc(card.name): place for place, card in enumerate(cards)}
+        index = {nfc(card.name): index for index, card in enumerate(cards)}
         counts = [model.processor.num_tokens(size) for size in features.sizes]
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         self.data = AACDataset(samples, model.encoder, index, counts, drops, max_length=config["max_length"])

@@ -19,7 +19,7 @@ def run(workspace: Path, model, tmp_path: Path) -> SimpleNamespace:
     samples = load_samples(workspace / "dataset/processed/dataset_completed.json")[0]
     pictures = find_pictures(samples, workspace / "dataset/images")
     features = CardFeatures(model, pictures, tmp_path / "features")
-    index = {nfc(path.name): place for place, path in enumerate(pictures)}
+    index = {nfc(path.name): index for index, path in enumerate(pictures)}
     return SimpleNamespace(samples=samples, features=features, index=index, images=workspace / "dataset/images")
 
 

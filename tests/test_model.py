@@ -364,6 +364,6 @@ def test_confidence_is_what_the_training_forward_reads_from_each_text_alone() ->
             row = Row(prompt, [model.encoder.answer(text)], [n % 3], cards, r.persona, r.context)
             one = collate([row], model.encoder, clusters[first:], [True])
             hidden = model.hidden_states(one, model.embed(one, r.features, r.sizes)).last_hidden_state
-            places = one.answer_places
-            scores = model.styles.logits(hidden[one.style_places[:, :1], places], places >= 0)
+            indices = one.answer_indices
+            scores = model.styles.logits(hidden[one.style_indices[:, :1], indices], indices >= 0)
             assert torch.allclose(found[n], scores.softmax(-1)[0], atol=1e-5), n

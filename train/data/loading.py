@@ -72,10 +72,10 @@ def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
 
 def cluster_centroids(pooled: Tensor, pictures: list[Path], clusters: Clusters) -> Tensor:
     """(K, C) means of the pictures' pooled features (N, C) by cluster of step 3, so that any picture finds its own."""
-    place = {nfc(picture.name): i for i, picture in enumerate(pictures)}
+    index = {nfc(picture.name): i for i, picture in enumerate(pictures)}
     centroids = pooled.mean(0).repeat(clusters.count, 1)
     for cluster, files in clusters.files.items():
-        members = [place[nfc(name)] for name in files if nfc(name) in place]
+        members = [index[nfc(name)] for name in files if nfc(name) in index]
         if members:
             centroids[cluster] = pooled[members].mean(0)
     return centroids

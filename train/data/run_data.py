@@ -65,7 +65,7 @@ class RunData:
         records = {card: record for card, (record, _) in read.cards.items()}
         self.pictures = find_cards(records, at_root(config["images_folder"], root))
         self.names = [read.cards[nfc(picture.name)][1] for picture in self.pictures]
-        self.index = {nfc(picture.name): place for place, picture in enumerate(self.pictures)}
+        self.index = {nfc(picture.name): index for index, picture in enumerate(self.pictures)}
         self.identity = {"rows": read.digest, "clusters": loading.digest_of_clusters(self.clusters)}
 
     def encode_cards(self, model: Network, new_clusters: bool) -> None:
@@ -133,8 +133,8 @@ class RunData:
 
     def alone(self, record: int) -> Batch:
         """A training record as a batch of its own."""
-        place = next(i for i, sample in enumerate(self.train_set.samples) if sample.id == record)
-        batches, _ = self.collator([self.train_set[place]])
+        index = next(i for i, sample in enumerate(self.train_set.samples) if sample.id == record)
+        batches, _ = self.collator([self.train_set[index]])
         return batches[0]
 
 

@@ -32,11 +32,11 @@ class SampleFile(Sequence[Sample]):
         return len(self.ends) - 1
 
     def __getitem__(self, index: Any) -> Any:
-        """The sample at a place, counted from 0; of a slice the list of its samples."""
-        place = range(len(self))[index]
-        if isinstance(place, range):
-            return [self[i] for i in place]
-        start, stop = self.ends[place], self.ends[place + 1]
+        """The sample of an index, also from the end; of a slice the list of its samples."""
+        position = range(len(self))[index]
+        if isinstance(position, range):
+            return [self[i] for i in position]
+        start, stop = self.ends[position], self.ends[position + 1]
         if hasattr(os, "pread"):  # not through the file's own position, which forked workers would move for each other
             return pickle.loads(os.pread(self.file.fileno(), stop - start, start))
         self.file.seek(start)

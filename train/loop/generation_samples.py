@@ -27,8 +27,8 @@ SHOWN = 4  # rows on the picture of samples
 
 def drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """The rows that every evaluation of a run looks at: the same ones, in a fixed order."""
-    places = random.Random(f"{seed}|generation").sample(range(len(samples)), min(count, len(samples)))
-    return [samples[place] for place in places]
+    indices = random.Random(f"{seed}|generation").sample(range(len(samples)), min(count, len(samples)))
+    return [samples[index] for index in indices]
 
 
 def evaluate(model: Network, data: RunData, config: dict[str, Any]) -> tuple[dict[str, float], list[Prediction]]:
@@ -49,7 +49,7 @@ def evaluate_samples(
     Args:
         model: left in the mode (training or not) in which it was.
         samples: rows, from `drawn`.
-        features, card_index: the run's card features, and each card's place in them.
+        features, card_index: the run's card features, and each card's index in them.
         style_labels: False where the data's answers have no style order: no `val_style_accuracy` then.
 
     Returns:
@@ -59,8 +59,8 @@ def evaluate_samples(
     from train.scoring.registry import Shown, find
     from train.utils import metrics
 
-    places = {card: card_index[card] for sample in samples for card in sample.cards}
-    cards = {card: (features[place].to(model.device), features.sizes[place], None) for card, place in places.items()}
+    indices = {card: card_index[card] for sample in samples for card in sample.cards}
+    cards = {card: (features[index].to(model.device), features.sizes[index], None) for card, index in indices.items()}
     was_training = model.training
     model.eval()
     try:

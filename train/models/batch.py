@@ -50,10 +50,10 @@ class Batch(Tensors):
     position_ids: Tensor
     segments: Tensor
     targets: Tensor
-    style_places: Tensor  # (N, 2) row and position where each answer opens
+    style_indices: Tensor  # (N, 2) row and position where each answer opens
     style_inputs: Tensor  # (N,) the style told there, NO_STYLE where it is dropped
     style_labels: Tensor  # (N,) the answer's style, IGNORE where the classifier must not learn from it
-    answer_places: Tensor  # (N, A) positions of the answers' text within their row, -1 padding
+    answer_indices: Tensor  # (N, A) positions of the answers' text within their row, -1 padding
     cards: Tensor
     pictures: list[int]
     conditions: Conditions
@@ -81,37 +81,37 @@ def collate(
 ) -> Batch:
     """Rows to a batch padded on the right. `clusters`: of every picture that `cards` can name, -1 unknown."""
     ids, positions, segments, targets = [], [], [], []
-    places, told, labels, texts = [], [], [], []
+    openings, told, labels, texts = [], [], [], []
     for b, row in enumerate(rows):
         start = len(row.prompt)
         row_ids, row_positions = list(row.prompt), list(range(start))
         row_segments, row_targets = [0] * start, [IGNORE] * start
         dropped = bool(drop_style and drop_style[b])
         for k, (answer, style) in enumerate(zip(row.answers, row.styles, strict=True), start=1):
-            place = len(row_ids)
+            opening = len(row_ids)
             row_ids += [0, *answer[:-1]]  # 0: where the style opens the answer
             row_positions += range(start, start + len(answer))
             row_segments += [k] * len(answer)
             row_targets += answer
-            places.append((b, place))
+            openings.append((b, opening))
             told.append(NO_STYLE if dropped else style)
             labels.append(style if dropped and style != NO_STYLE else IGNORE)
-            texts.append(range(place + 1, place + len(answer)))
+            texts.append(range(opening + 1, opening + len(answer)))
         ids.append(row_ids)
         positions.append(row_positions)
         segments.append(row_segments)
         targets.append(row_targets)
     distinct = sorted({card for row in rows for card in row.cards})
-    local = {card: place for place, card in enumerate(distinct)}
+    local = {card: index for index, card in enumerate(distinct)}
     return Batch(
         input_ids=_padded(ids, 0),
         position_ids=_padded(positions, 0),
         segments=_padded(segments, -1),
         targets=_padded(targets, IGNORE),
-        style_places=torch.tensor(places, dtype=torch.long).view(-1, 2),
+        style_indices=torch.tensor(openings, dtype=torch.long).view(-1, 2),
         style_inputs=torch.tensor(told, dtype=torch.long),
         style_labels=torch.tensor(labels, dtype=torch.long),
-        answer_places=_padded(texts, -1),
+        answer_indices=_padded(texts, -1),
         cards=_padded([[local[card] for card in row.cards] for row in rows], -1, _CARDS),
         pictures=distinct,
         conditions=conditions(rows, encoder, clusters),

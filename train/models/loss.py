@@ -52,8 +52,8 @@ def loss_terms(model: nn.Module, batch: Batch, hidden: Tensor) -> dict[str, Term
 
     # The style of each answer, read from its text: answers (n, A, D) to scores (n, 3).
     learn = batch.style_labels != IGNORE
-    rows, places = batch.style_places[learn, :1], batch.answer_places[learn]
-    scores = model.styles.logits(hidden[rows, (places - batch.prefix).clamp(min=0)], places >= 0)
+    rows, indices = batch.style_indices[learn, :1], batch.answer_indices[learn]
+    scores = model.styles.logits(hidden[rows, (indices - batch.prefix).clamp(min=0)], indices >= 0)
     labels = batch.style_labels[learn]
     style = functional.cross_entropy(scores, labels, reduction="sum")
 

@@ -62,12 +62,12 @@ class Network(nn.Module):
         shape = backbone.config
         hidden, depth, pooled = shape.hidden_size, shape.num_hidden_layers, shape.tower.hidden_size
         # Not after the last layer, so that the decoder can work with what was read.
-        places = tuple(sorted({max(0, depth * quarter // 4 - 1) for quarter in (1, 2, 3)}))
+        layers = tuple(sorted({max(0, depth * quarter // 4 - 1) for quarter in (1, 2, 3)}))
         reading = reading or today()
         self.persona = PersonaEmbedding(hidden, config["persona_tokens"], reading)
         scratch = bool(config["backbone"])
         self.context = ContextAttention(
-            hidden, config["context_width"], places, pooled, config["cluster_weight"], reading, scratch
+            hidden, config["context_width"], layers, pooled, config["cluster_weight"], reading, scratch
         )
         self.styles = InterpretationStyle(hidden)
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
@@ -108,9 +108,9 @@ class Network(nn.Module):
         embeds, deeper = core.embed_tokens(batch.input_ids.clamp(min=0)), ()
         cards = [[card for card in row if card >= 0] for row in batch.cards.tolist()]
         if projected:
-            # One selection of all places: taken card by card, the backward pass would add them up one by one.
-            places = torch.arange(sum(map(len, projected)), device=self.device).split([len(p) for p in projected])
-            shown = torch.cat([places[card] for row in cards for card in row])
+            # One selection of all indices: taken card by card, the backward pass would add them up one by one.
+            indices = torch.arange(sum(map(len, projected)), device=self.device).split([len(p) for p in projected])
+            shown = torch.cat([indices[card] for row in cards for card in row])
             pictures = torch.cat(projected).index_select(0, shown).to(embeds.dtype).split(embeds.shape[-1], dim=-1)
             here = (batch.input_ids < 0)[..., None]
             deeper = tuple(torch.zeros_like(embeds).masked_scatter(here, deep) for deep in pictures[1:])
@@ -118,9 +118,9 @@ class Network(nn.Module):
         start, slots = len(self.encoder.opening), self.config["persona_tokens"]
         soft = self.persona(batch.conditions, core.embed_tokens).to(embeds.dtype)
         embeds = torch.cat([embeds[:, :start], soft, embeds[:, start + slots :]], dim=1)
-        if len(batch.style_places):
+        if len(batch.style_indices):
             opening = self.styles.opening(batch.style_inputs, token_scale(core.embed_tokens)).to(embeds.dtype)
-            embeds = embeds.index_put((batch.style_places[:, 0], batch.style_places[:, 1]), opening)
+            embeds = embeds.index_put((batch.style_indices[:, 0], batch.style_indices[:, 1]), opening)
         row_sizes = [[sizes[card] for card in row] for row in cards]
         return Inputs(embeds, *self.backbone.positions(batch.position_ids, batch.input_ids, row_sizes), deeper)
 

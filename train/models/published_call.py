@@ -76,9 +76,9 @@ def embed(core: Any, input_ids: Tensor, features: Sequence[Tensor] = ()) -> Tens
         return embeds
     owners = [(row, tag) for row, count in enumerate(counts) for tag in range(1, count + 1)]
     for (row, tag), feature in zip(owners, features, strict=True):
-        places = int((input_ids[row] == -tag).sum())
-        if places != len(feature):
-            raise UserError(f"input_ids row {row}: picture {tag} has {places} positions, but {len(feature)} tokens")
+        count = int((input_ids[row] == -tag).sum())
+        if count != len(feature):
+            raise UserError(f"input_ids row {row}: picture {tag} has {count} positions, but {len(feature)} tokens")
     joined = torch.cat(list(features)).to(device=embeds.device, dtype=embeds.dtype)
     return embeds.masked_scatter((input_ids < 0)[..., None], joined)
 
