@@ -59,14 +59,14 @@ TEXT, ANSWER = 150, 30
 class CardsInMemory:
     """Features of pictures kept on the device, as `CardFeatures` gives them from its file."""
 
-    def __init__(self, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> None:
-        self.features, self.sizes = list(features), list(sizes)
+    def __init__(self, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> None:
+        self.features, self.image_sizes = list(features), list(image_sizes)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.features[index]
 
     def batch(self, indices: Sequence[int], device: Any) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        return [self.features[i].to(device) for i in indices], [self.sizes[i] for i in indices]
+        return [self.features[i].to(device) for i in indices], [self.image_sizes[i] for i in indices]
 
 
 def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
@@ -108,16 +108,16 @@ def stage(model: Any, crops: int, count: int) -> Stage:
     model.processor = model.backbone.config.picture_processor(crops)
     noise = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
     views, sizes = model.processor.images([Image.fromarray(picture) for picture in noise])
-    frames = [(int(height), int(width)) for height, width in sizes.tolist()]
+    image_sizes = [(int(height), int(width)) for height, width in sizes.tolist()]
     with torch.no_grad():
         features = [
             feature
             for first in range(0, count, 4)
             for feature in backbones.encode_cards(
-                model.backbone, views[first : first + 4].to(model.device), frames[first : first + 4]
+                model.backbone, views[first : first + 4].to(model.device), image_sizes[first : first + 4]
             )
         ]
-    return Stage(model, CardsInMemory(features, frames), views)
+    return Stage(model, CardsInMemory(features, image_sizes), views)
 
 
 def sample_rows(staged: Stage, count: int, cards: int) -> list[Row]:
@@ -132,7 +132,7 @@ def sample_rows(staged: Stage, count: int, cards: int) -> list[Row]:
     rows = []
     for number in range(count):
         chosen = [(number * (cards - 1) + place) % len(staged.views) for place in range(cards)]
-        tokens = [model.processor.num_tokens(staged.features.sizes[card]) for card in chosen]
+        tokens = [model.processor.num_tokens(staged.features.image_sizes[card]) for card in chosen]
         prompt = model.encoder.prompt(tokens, Persona(), Context())
         text = [draw.randint(10, words) for _ in range(TEXT)]
         answers = [[draw.randint(10, words) for _ in range(ANSWER - 3 * k)] for k in range(3)]

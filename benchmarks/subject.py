@@ -95,7 +95,7 @@ class Stage:
 
         from train.models import backbones
 
-        sizes = [self.features.sizes[picture] for picture in pictures]
+        sizes = [self.features.image_sizes[picture] for picture in pictures]
         with torch.no_grad():
             pixels = self.views[list(pictures)].to(self.config["device"])
             return backbones.encode_cards(self.model.backbone, pixels, sizes), sizes
@@ -130,7 +130,7 @@ class Subject(Stage):
         views, _ = model.processor.images([open_picture(card) for card in cards])
         super().__init__(model, features, views)
         index = {nfc(card.name): index for index, card in enumerate(cards)}
-        counts = [model.processor.num_tokens(size) for size in features.sizes]
+        counts = [model.processor.num_tokens(size) for size in features.image_sizes]
         drops = {name: config[f"{name}_dropout"] for name in ("persona", "context", "keyword")}
         self.data = AACDataset(samples, model.encoder, index, counts, drops, max_length=config["max_length"])
 

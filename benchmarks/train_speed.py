@@ -137,7 +137,7 @@ def peer_module(subject: Subject) -> Any:
         ) -> dict[str, Tensor]:
             model, core = self.aac, self.aac.backbone.model
             batch, pixel_values = batch.to(labels.device), pixel_values.to(labels.device)
-            sizes = [subject.features.sizes[picture] for picture in batch.pictures]
+            sizes = [subject.features.image_sizes[picture] for picture in batch.pictures]
             vision = core.vision
             used = [vision.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
             with torch.no_grad():

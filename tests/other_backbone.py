@@ -152,10 +152,10 @@ class OtherModel(PreTrainedModel):
         self.post_init()
 
     def positions(
-        self, counted: Tensor, input_ids: Tensor, sizes: list[list[tuple[int, int]]]
+        self, counted: Tensor, input_ids: Tensor, image_sizes: list[list[tuple[int, int]]]
     ) -> tuple[Tensor, Tensor]:
         placed, shift = counted.repeat(2, 1, 1), counted.new_zeros(len(counted))
-        for row, shown in enumerate(sizes):
+        for row, shown in enumerate(image_sizes):
             for tag, size in enumerate(shown, start=1):
                 here = (input_ids[row] == -tag).nonzero()[:, 0]
                 inside = torch.stack(torch.meshgrid(*map(torch.arange, grid(size)), indexing="ij")).flatten(1)

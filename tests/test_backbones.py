@@ -29,11 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_published(tmp_path_factory.mktemp("published"))
 
 
-def learn(model: Any, cards: list[torch.Tensor], frames: list[tuple[int, int]]) -> tuple[float, dict[str, Any]]:
+def learn(model: Any, cards: list[torch.Tensor], image_sizes: list[tuple[int, int]]) -> tuple[float, dict[str, Any]]:
     """Loss and gradients of the rows of test_model, from these cards."""
     clusters = torch.arange(6) % 5
     batch = collate(wide_rows(model), model.encoder, clusters)
-    sums = model(batch, [cards[i].clone() for i in batch.pictures], [frames[i] for i in batch.pictures])
+    sums = model(batch, [cards[i].clone() for i in batch.pictures], [image_sizes[i] for i in batch.pictures])
     model.zero_grad()
     sums["loss"].total.backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
@@ -85,10 +85,10 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
 def test_gradient_checkpointing_changes_no_number(folder: Path) -> None:
     """Loss and gradients with decoder, tower and projector adapted, through the rows' own attention."""
     model = tuned_model(folder, **EVERYTHING).train()
-    cards, frames = model.encode_pictures(pictures())
-    loss, grads = learn(model, cards, frames)
+    cards, image_sizes = model.encode_pictures(pictures())
+    loss, grads = learn(model, cards, image_sizes)
     model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
-    checked, checked_grads = learn(model, cards, frames)
+    checked, checked_grads = learn(model, cards, image_sizes)
     assert checked == pytest.approx(loss, rel=1e-6) and difference(checked_grads, grads) < 1e-5
 
 
@@ -128,9 +128,9 @@ def test_cards_are_cached_at_the_last_frozen_boundary(
     model = tuned_model(folder, **changes)
     cached = CardFeatures(model, cards, tmp_path / "features")
     assert backbones.boundary(model.backbone) == boundary and cached[0].ndim == dimensions
-    fresh_cards, frames = model.encode_pictures(pictures())
-    loss, grads = learn(model, [cached[i] for i in range(6)], cached.sizes)
-    fresh_loss, fresh_grads = learn(model, fresh_cards, frames)
+    fresh_cards, image_sizes = model.encode_pictures(pictures())
+    loss, grads = learn(model, [cached[i] for i in range(6)], cached.image_sizes)
+    fresh_loss, fresh_grads = learn(model, fresh_cards, image_sizes)
     assert loss == pytest.approx(fresh_loss, rel=1e-5) and difference(grads, fresh_grads) < 1e-5
     assert torch.allclose(cached.pooled, backbones.pool_cards(model.backbone, fresh_cards), atol=1e-5)
     files = set((tmp_path / "features").iterdir())

@@ -29,7 +29,7 @@ def test_pixels_equal_the_published_ones(name: str) -> None:
     row = STORED[name]
     processor = Phi3VisionProcessor(None, num_crops=row["num_crops"], white_background=False)
     image = rule.picture(row["image"])
-    frame = processor.hd_frame(image)
+    frame = processor.hd_image(image)
     assert hashlib.sha256(np.asarray(frame).tobytes()).hexdigest() == row["hd_uint8_sha256"]
     pixels, sizes = processor.images([image])
     assert sizes.tolist() == [row["image_size"]]
@@ -61,13 +61,13 @@ def test_square_picture_has_equal_global_view_and_tile() -> None:
 def test_transparency_is_laid_on_white_and_the_published_way_is_not() -> None:
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
     white, black = (
-        Phi3VisionProcessor(None, image_size=28, white_background=switch).hd_frame(clear).getpixel((5, 5))
+        Phi3VisionProcessor(None, image_size=28, white_background=switch).hd_image(clear).getpixel((5, 5))
         for switch in (True, False)
     )
     assert white == (255, 255, 255) and black == (0, 0, 0)
     palette = Image.new("P", (20, 20), 0)
     palette.info["transparency"] = 0
-    assert Phi3VisionProcessor(None, image_size=28).hd_frame(palette).getpixel((5, 5)) == (255, 255, 255)
+    assert Phi3VisionProcessor(None, image_size=28).hd_image(palette).getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_global_layout_is_one_view_padded_to_a_square() -> None:

@@ -239,7 +239,7 @@ def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
         said = Prefilled(model, prompts, features, sizes).decode({n: [] for n in range(6)})
         clusters = model.picture_clusters(features)
         for i, r in enumerate(parsed):
-            count = [model.processor.num_tokens(size) for size in r.sizes]
+            count = [model.processor.num_tokens(size) for size in r.image_sizes]
             prompt = model.encoder.prompt(count, r.persona, r.context, r.keywords)
             answers = [said[3 * i + k].tokens for k in range(3)]
             cards = list(range(len(r.features)))
@@ -247,7 +247,7 @@ def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
             batch = collate(
                 [Row(prompt, answers, [0, 1, 2], cards, r.persona, r.context)], model.encoder, clusters[first:]
             )
-            hidden = model.hidden_states(batch, model.embed(batch, r.features, r.sizes)).last_hidden_state
+            hidden = model.hidden_states(batch, model.embed(batch, r.features, r.image_sizes)).last_hidden_state
             best = model.backbone.lm_head(hidden[batch.targets != IGNORE]).argmax(-1)
             assert best.tolist() == [token for answer in answers for token in answer]
 
@@ -275,12 +275,12 @@ def test_crossing_the_rotary_switch_while_decoding(monkeypatch: pytest.MonkeyPat
         session.decode({0: words, 3: words})  # nobody leaves before the last step
         clusters = model.picture_clusters(features)
         for i, r in enumerate(parsed):
-            count = [model.processor.num_tokens(size) for size in r.sizes]
+            count = [model.processor.num_tokens(size) for size in r.image_sizes]
             prompt = model.encoder.prompt(count, r.persona, r.context, r.keywords)
             for done in range(len(words)):
                 row = Row(prompt, [words[: done + 1]], [0], list(range(len(count))), r.persona, r.context)
                 batch = collate([row], model.encoder, clusters[i:])
-                hidden = model.hidden_states(batch, model.embed(batch, r.features, r.sizes)).last_hidden_state
+                hidden = model.hidden_states(batch, model.embed(batch, r.features, r.image_sizes)).last_hidden_state
                 assert torch.allclose(read[done][i], hidden[0, -1], atol=1e-4), (i, done)
 
 
@@ -359,11 +359,11 @@ def test_confidence_is_what_the_training_forward_reads_from_each_text_alone() ->
         clusters = model.picture_clusters(features)
         for n, text in enumerate(texts):
             r, first = parsed[n // 3], n // 3  # the first request has one picture
-            prompt = model.encoder.prompt([4] * len(r.sizes), r.persona, r.context)
-            cards = list(range(len(r.sizes)))
+            prompt = model.encoder.prompt([4] * len(r.image_sizes), r.persona, r.context)
+            cards = list(range(len(r.image_sizes)))
             row = Row(prompt, [model.encoder.answer(text)], [n % 3], cards, r.persona, r.context)
             one = collate([row], model.encoder, clusters[first:], [True])
-            hidden = model.hidden_states(one, model.embed(one, r.features, r.sizes)).last_hidden_state
+            hidden = model.hidden_states(one, model.embed(one, r.features, r.image_sizes)).last_hidden_state
             indices = one.answer_indices
             scores = model.styles.logits(hidden[one.style_indices[:, :1], indices], indices >= 0)
             assert torch.allclose(found[n], scores.softmax(-1)[0], atol=1e-5), n

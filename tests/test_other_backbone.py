@@ -184,7 +184,7 @@ def test_cached_cards_of_several_shapes_equal_fresh_ones(other: Any, tmp_path: P
         image.save(file)
     cached = CardFeatures(other, files, tmp_path / "features")
     fresh, sizes = other.encode_pictures(cards())
-    assert cached.sizes == sizes and len({tuple(feature.shape) for feature in fresh}) == 3
+    assert cached.image_sizes == sizes and len({tuple(feature.shape) for feature in fresh}) == 3
     assert all(torch.equal(cached[i], fresh[i]) for i in range(len(fresh)))
     assert cached.pooled.shape == (6, 12)
 

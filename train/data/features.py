@@ -32,7 +32,7 @@ class CardFeatures:
     """Cards at the last frozen boundary (see `train/models/backbones.py`), by picture index.
 
     The file is keyed by the pictures' bytes, the processor's settings, the boundary and the frozen weights, so that a
-    stale one is never read. `sizes[i]`: the frame (height, width) of picture i; `self[i]`, on the CPU, fp16 from an
+    stale one is never read. `image_sizes[i]`: (height, width) of picture i; `self[i]`, on the CPU, fp16 from an
     fp16 tower, else fp32: the tower's (V, P, C), (V, 3, S, S) where the tower trains, (tokens, D) where the projector
     does not; `pooled`: (N, C); `thumbnails`: see `known_cards.py`.
 
@@ -58,7 +58,7 @@ class CardFeatures:
                 os.utime(table_file)
                 _make_room(folder, table_file, limit)
             with np.load(table_file) as table:
-                self.sizes = [(int(height), int(width)) for height, width in table["sizes"]]
+                self.image_sizes = [(int(height), int(width)) for height, width in table["sizes"]]
                 self.shapes = table["shapes"].tolist()
                 self.starts = [0, *table["shapes"].prod(axis=1).cumsum().tolist()]
                 self.pooled = torch.from_numpy(table["pooled"])
@@ -67,15 +67,15 @@ class CardFeatures:
             self.numbers = np.memmap(table_file.with_suffix(".bin"), dtype=dtype, mode="r", shape=self.starts[-1])
 
     def __len__(self) -> int:
-        return len(self.sizes)
+        return len(self.image_sizes)
 
     def __getitem__(self, index: int) -> Tensor:
         numbers = np.array(self.numbers[self.starts[index] : self.starts[index + 1]])
         return torch.from_numpy(numbers).view(self.shapes[index])
 
     def batch(self, indices: Sequence[int], device: torch.device | str) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        """Features and frames of a batch's distinct pictures, on the device."""
-        return [self[i].to(device) for i in indices], [self.sizes[i] for i in indices]
+        """Features and sizes of a batch's distinct pictures, on the device."""
+        return [self[i].to(device) for i in indices], [self.image_sizes[i] for i in indices]
 
 
 def _whole(table_file: Path) -> bool:
@@ -132,7 +132,7 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     finish = backbones.boundary(model.backbone) == "projector"
     data_file = table_file.with_suffix(".bin")
     unfinished = data_file.with_suffix(".tmp")
-    sizes: list[tuple[int, int]] = []
+    image_sizes: list[tuple[int, int]] = []
     pooled: list[Tensor] = []
     thumbnails: list[np.ndarray] = []
     shapes: list[tuple[int, ...]] = []
@@ -141,18 +141,18 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
             for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
                 images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
                 thumbnails += [thumbnail(image) for image in images]
-                features, frames = model.encode_pictures(images)
+                features, found = model.encode_pictures(images)
                 pooled.append(backbones.pool_cards(model.backbone, features).cpu())
                 if finish:
                     with torch.no_grad():
-                        features = backbones.embed_cards(model.backbone, features, frames)
+                        features = backbones.embed_cards(model.backbone, features, found)
                 for feature in features:
                     numbers = (feature if feature.dtype == torch.float16 else feature.float()).cpu().numpy()
                     file.write(np.ascontiguousarray(numbers).data)
                     shapes.append(numbers.shape)
-                sizes += frames
+                image_sizes += found
                 if file.tell() > limit:
-                    need = file.tell() / len(sizes) * len(pictures) / 1e9
+                    need = file.tell() / len(image_sizes) * len(pictures) / 1e9
                     raise UserError(
                         f"feature_cache_gb is {limit / 1e9:g}, but the {len(pictures)} cards take about {need:.1f} GB; "
                         "raise it, or lower num_crops"
@@ -161,7 +161,7 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     finally:
         unfinished.unlink(missing_ok=True)
     # Data before its table: a table that exists has its data.
-    table = {"sizes": sizes, "shapes": shapes, "pooled": torch.cat(pooled).numpy(), "dtype": numbers.dtype.str}
+    table = {"sizes": image_sizes, "shapes": shapes, "pooled": torch.cat(pooled).numpy(), "dtype": numbers.dtype.str}
     table["thumbnails"] = np.stack(thumbnails)
     buffer = io.BytesIO()
     np.savez(buffer, **table)

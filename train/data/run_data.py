@@ -56,9 +56,7 @@ class RunData:
     """
 
     def __init__(self, config: dict[str, Any], root: Path) -> None:
-        self.config, self.path = config, at_root(config["processed_data"], root)
-        asked = config["feature_cache_dir"]
-        self.cache = at_root(asked, root) if asked else self.path.parent / "features"
+        self.config, self.root, self.path = config, root, at_root(config["processed_data"], root)
         self.clusters = read_clusters(at_root(config["clustering_results"], root))
         read = loading.load_splits(self.path, self.clusters.count)
         self.splits = read.splits
@@ -71,7 +69,8 @@ class RunData:
     def encode_cards(self, model: Network, new_clusters: bool) -> None:
         """The cards' features under the model's tower; the model's table of known cards and, with `new_clusters`, its
         centroids follow from them."""
-        self.features = CardFeatures(model, self.pictures, self.cache)
+        folder = self.config["feature_cache_dir"] or self.path.parent / "features"
+        self.features = CardFeatures(model, self.pictures, at_root(folder, self.root))
         model.cards = KnownCards(self.names, self.features.thumbnails)
         if new_clusters:
             centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
@@ -84,7 +83,7 @@ class RunData:
             UserError: a row is longer than `max_length`; the record is named.
         """
         config = self.config
-        counts = [model.processor.num_tokens(size) for size in self.features.sizes]
+        counts = [model.processor.num_tokens(size) for size in self.features.image_sizes]
         clusters = nearest_cluster(self.features.pooled, model.centroids.cpu())
         common = {"max_length": config["max_length"], "style_labels": config["style_labels"], "seed": config["seed"]}
 

@@ -108,12 +108,12 @@ class _Live:
 class Prefilled:
     """Requests whose prompts have been read once."""
 
-    def __init__(self, model: Network, batch: Batch, features: Sequence[Tensor], sizes: Sequence[Any]) -> None:
+    def __init__(self, model: Network, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[Any]) -> None:
         self.model, self.batch = model, batch
         self.core = model.backbone.model
         skip = batch.input_ids.shape[1]  # of the prompts nobody reads more than keys and values
         with _threads(self.core.config, batch.input_ids):
-            self.inputs = model.embed(batch, features, sizes)
+            self.inputs = model.embed(batch, features, image_sizes)
             self.memory = model.memory(batch)
             self.cache = model.hidden_states(batch, self.inputs, skip=skip, use_cache=True).past_key_values
         self.scale = token_scale(self.core.embed_tokens)

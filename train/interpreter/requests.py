@@ -38,7 +38,7 @@ class Request:
     """
 
     features: list[Tensor]
-    sizes: list[tuple[int, int]]
+    image_sizes: list[tuple[int, int]]
     persona: Persona
     context: Context
     keywords: list[str] | None
@@ -98,9 +98,9 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
     for name, fields in gone.items():
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
     pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
-    features, sizes = model.encode_pictures(pictures)
+    features, image_sizes = model.encode_pictures(pictures)
     readings = model.cards.read(pictures) if model.cards else []
-    return Request(features, sizes, persona, context, keywords, list(gone), readings)
+    return Request(features, image_sizes, persona, context, keywords, list(gone), readings)
 
 
 def _images(value: Any) -> list[Any]:
@@ -144,13 +144,13 @@ def _word(value: Any, where: str) -> str:
 def prompt_batch(model: Network, parsed: Sequence[Request]) -> tuple[Batch, list[Tensor], list[tuple[int, int]]]:
     """Requests to a batch of prompts without answers; every request brings its own pictures."""
     features = [feature for request in parsed for feature in request.features]
-    sizes = [size for request in parsed for size in request.sizes]
+    image_sizes = [size for request in parsed for size in request.image_sizes]
     rows, first = [], 0
     for request in parsed:
-        counts = [model.processor.num_tokens(size) for size in request.sizes]
+        counts = [model.processor.num_tokens(size) for size in request.image_sizes]
         cards = list(range(first, first + len(counts)))
         first += len(counts)
         prompt = model.encoder.prompt(counts, request.persona, request.context, request.keywords)
         rows.append(Row(prompt, [], [], cards, request.persona, request.context))
     clusters = model.picture_clusters(features).cpu()
-    return collate(rows, model.encoder, clusters).to(model.device), features, sizes
+    return collate(rows, model.encoder, clusters).to(model.device), features, image_sizes

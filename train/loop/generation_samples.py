@@ -60,7 +60,9 @@ def evaluate_samples(
     from train.utils import metrics
 
     indices = {card: card_index[card] for sample in samples for card in sample.cards}
-    cards = {card: (features[index].to(model.device), features.sizes[index], None) for card, index in indices.items()}
+    cards = {
+        card: (features[index].to(model.device), features.image_sizes[index], None) for card, index in indices.items()
+    }
     was_training = model.training
     model.eval()
     try:

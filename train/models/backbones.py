@@ -29,7 +29,7 @@ log = logging.getLogger("aac")
 # Measured on the two-core preset: token embeddings of 0.02, right for width 3072, halve the speed of learning at 256.
 SCRATCH_EMBEDDING_STD = 0.1
 
-Size = tuple[int, int]  # the frame (height, width) of a picture, in pixels
+Size = tuple[int, int]  # (height, width) of an image as the processor lays it out, in pixels
 
 
 class Vision(Protocol):
@@ -38,7 +38,7 @@ class Vision(Protocol):
     tower: nn.Module
     projector: nn.Module  # from the tower to the decoder; trained from scratch, its last module is linear
 
-    def used_views(self, views: Tensor, size: Size) -> Tensor: ...  # the views of one picture worth encoding
+    def used_views(self, views: Tensor, image_size: Size) -> Tensor: ...  # the views of one picture worth encoding
     # (V, 3, H, W) to (V, P, C); a tower that is read at several depths gives (V, P, k C), its last layer first.
     def encode(self, pixel_values: Tensor) -> Tensor: ...
     # Each picture's features to (tokens, D), or (tokens, n D): the embeddings, then what is added to the hidden states
@@ -92,13 +92,15 @@ class Backbone(Protocol):
     lora_parts: dict[str, str]
     full_precision: Sequence[str]  # names of modules that stay as they are where the decoder is held in 4 bits
 
-    def positions(self, counted: Tensor, input_ids: Tensor, sizes: Sequence[Sequence[Size]]) -> tuple[Tensor, Tensor]:
+    def positions(
+        self, counted: Tensor, input_ids: Tensor, image_sizes: Sequence[Sequence[Size]]
+    ) -> tuple[Tensor, Tensor]:
         """Where rows' tokens stand for the rotary embedding.
 
         Args:
             counted: (B, L) one position a token, each answer's from where its prompt ends.
             input_ids: (B, L), -k where the row's picture k stands.
-            sizes: of each row's pictures.
+            image_sizes: of each row's pictures.
 
         Returns:
             The positions, (B, L) or on several axes (axes, B, L), and how far from where they were counted each row's
@@ -240,10 +242,10 @@ def boundary(model: nn.Module) -> str:
     return "tower" if any(parameter.requires_grad for parameter in vision.parameters()) else "projector"
 
 
-def encode_cards(model: nn.Module, pixels: Sequence[Tensor], sizes: Sequence[Size]) -> list[Tensor]:
+def encode_cards(model: nn.Module, pixels: Sequence[Tensor], image_sizes: Sequence[Size]) -> list[Tensor]:
     """Pictures' views (V, 3, H, W) to their features, or to the views worth encoding where the tower trains."""
     vision = model.model.vision
-    used = [vision.used_views(views, size) for views, size in zip(pixels, sizes, strict=True)]
+    used = [vision.used_views(views, size) for views, size in zip(pixels, image_sizes, strict=True)]
     return used if boundary(model) == "views" else _encoded(vision, used)
 
 
@@ -261,12 +263,12 @@ def _encoded(vision: Vision, cards: Sequence[Tensor]) -> list[Tensor]:
     return [found[index] for index in range(len(cards))]
 
 
-def embed_cards(model: nn.Module, cards: Sequence[Tensor], sizes: Sequence[Size]) -> list[Tensor]:
+def embed_cards(model: nn.Module, cards: Sequence[Tensor], image_sizes: Sequence[Size]) -> list[Tensor]:
     """Cards, whatever of them was cached, to embeddings (tokens, D) each, or (tokens, n D): see `Vision.project`."""
     if not cards or cards[0].ndim == 2:
         return list(cards)
     vision = model.model.vision
-    return vision.project(_encoded(vision, cards) if cards[0].ndim == 4 else cards, sizes)
+    return vision.project(_encoded(vision, cards) if cards[0].ndim == 4 else cards, image_sizes)
 
 
 def pool_cards(model: nn.Module, cards: Sequence[Tensor]) -> Tensor:

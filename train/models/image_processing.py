@@ -32,7 +32,7 @@ _TAG = re.compile(r"<\|image_(\d+)\|>")
 
 
 def hd_size(width: int, height: int, num_crops: int, tile: int) -> tuple[int, int, int]:
-    """The frame of a landscape picture: (new width, new height, height padded to whole tiles).
+    """How a landscape picture is laid out: (new width, new height, height padded to whole tiles).
 
     The width is the largest whole number of tiles for which width x height tiles stay within `num_crops`.
     Raises UserError for a picture so flat that no pixel row is left (the published code fails there too).
@@ -112,7 +112,7 @@ class Phi3VisionProcessor:
         return BatchFeature({"input_ids": ids, "attention_mask": torch.ones_like(ids), **pictures})
 
     def prompt_ids(self, prompt: str, image_sizes: Sequence[tuple[int, int]]) -> list[int]:
-        """Ids of a prompt whose pictures have these (height, width) frames.
+        """Ids of a prompt whose pictures have these sizes (height, width).
 
         Each chunk of text between tags is tokenised alone, so each opens with its own BOS: the model was used so.
         """
@@ -132,7 +132,7 @@ class Phi3VisionProcessor:
         return ids
 
     def num_tokens(self, image_size: tuple[int, int]) -> int:
-        """Positions that a picture with this (height, width) frame takes in the prompt."""
+        """Positions that a picture of this size (height, width) takes in the prompt."""
         grid = self.image_size // self.patch_size // 2
         if self.image_layout == "global":
             return grid**2
@@ -149,19 +149,19 @@ class Phi3VisionProcessor:
         if self.image_layout == "global":
             views = torch.stack([self._normalise(self._square(image))[None] for image in images])
             return views, torch.full((len(images), 2), self.image_size)
-        frames = [self._normalise(self.hd_frame(image)) for image in images]
-        return torch.stack([self._views(frame) for frame in frames]), torch.tensor([f.shape[-2:] for f in frames])
+        laid = [self._normalise(self.hd_image(image)) for image in images]
+        return torch.stack([self._views(image) for image in laid]), torch.tensor([image.shape[-2:] for image in laid])
 
-    def hd_frame(self, image: Image.Image) -> Image.Image:
+    def hd_image(self, image: Image.Image) -> Image.Image:
         """The picture resized to whole tiles across and padded with white to whole tiles along its shorter side."""
         image = pictures.plain(image, self.white_background)
         portrait = image.width < image.height
         if portrait:
             image = image.transpose(Image.Transpose.TRANSPOSE)
         width, height, padded = hd_size(image.width, image.height, self.num_crops, self.image_size)
-        frame = Image.new("RGB", (width, padded), "white")
-        frame.paste(image.resize((width, height), Image.Resampling.BILINEAR), (0, (padded - height) // 2))
-        return frame.transpose(Image.Transpose.TRANSPOSE) if portrait else frame
+        laid = Image.new("RGB", (width, padded), "white")
+        laid.paste(image.resize((width, height), Image.Resampling.BILINEAR), (0, (padded - height) // 2))
+        return laid.transpose(Image.Transpose.TRANSPOSE) if portrait else laid
 
     def _square(self, image: Image.Image) -> Image.Image:
         image = pictures.plain(image, self.white_background)
@@ -177,10 +177,10 @@ class Phi3VisionProcessor:
         pixels = raw.view(image.height, image.width, 3).permute(2, 0, 1).float() / 255
         return (pixels - torch.tensor(CLIP_MEAN)[:, None, None]) / torch.tensor(CLIP_STD)[:, None, None]
 
-    def _views(self, frame: Tensor) -> Tensor:
+    def _views(self, image: Tensor) -> Tensor:
         """(3, H, W) to (num_crops + 1, 3, S, S)."""
         tile = self.image_size
-        glob = functional.interpolate(frame[None], (tile, tile), mode="bicubic")
-        tiles = frame.unfold(1, tile, tile).unfold(2, tile, tile).permute(1, 2, 0, 3, 4).flatten(0, 1)
-        blank = frame.new_zeros(self.num_crops - len(tiles), 3, tile, tile)
+        glob = functional.interpolate(image[None], (tile, tile), mode="bicubic")
+        tiles = image.unfold(1, tile, tile).unfold(2, tile, tile).permute(1, 2, 0, 3, 4).flatten(0, 1)
+        blank = image.new_zeros(self.num_crops - len(tiles), 3, tile, tile)
         return torch.cat([glob, tiles, blank])

@@ -96,15 +96,16 @@ class Network(nn.Module):
 
     @torch.inference_mode()
     def encode_pictures(self, images: Sequence[Any]) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        """PIL pictures to what `embed` takes of each (`backbones.encode_cards`), and their frames."""
-        pixels, sizes = self.processor.images(images)
-        frames = [(int(height), int(width)) for height, width in sizes.tolist()]
-        return backbones.encode_cards(self.backbone, [views.to(self.device) for views in pixels], frames), frames
+        """PIL pictures to what `embed` takes of each (`backbones.encode_cards`), and their sizes (height, width)."""
+        pixels, found = self.processor.images(images)
+        image_sizes = [(int(height), int(width)) for height, width in found.tolist()]
+        views = [view.to(self.device) for view in pixels]
+        return backbones.encode_cards(self.backbone, views, image_sizes), image_sizes
 
-    def embed(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> Inputs:
+    def embed(self, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> Inputs:
         """Input embeddings: tokens, the batch's distinct pictures (each projected once), persona, styles."""
         core = self.backbone.model
-        projected = backbones.embed_cards(self.backbone, features, sizes)
+        projected = backbones.embed_cards(self.backbone, features, image_sizes)
         embeds, deeper = core.embed_tokens(batch.input_ids.clamp(min=0)), ()
         cards = [[card for card in row if card >= 0] for row in batch.cards.tolist()]
         if projected:
@@ -121,7 +122,7 @@ class Network(nn.Module):
         if len(batch.style_indices):
             opening = self.styles.opening(batch.style_inputs, token_scale(core.embed_tokens)).to(embeds.dtype)
             embeds = embeds.index_put((batch.style_indices[:, 0], batch.style_indices[:, 1]), opening)
-        row_sizes = [[sizes[card] for card in row] for row in cards]
+        row_sizes = [[image_sizes[card] for card in row] for row in cards]
         return Inputs(embeds, *self.backbone.positions(batch.position_ids, batch.input_ids, row_sizes), deeper)
 
     def hidden_states(self, batch: Batch, inputs: Inputs, **kwargs: Any) -> Any:
@@ -156,9 +157,11 @@ class Network(nn.Module):
 
     # ------------------------------------------------------------------ loss
 
-    def forward(self, batch: Batch, features: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> dict[str, Term]:
-        """The terms of the loss of a batch (`loss.py`); `features` and `sizes` as `embed` takes them."""
-        inputs = self.embed(batch, features, sizes)
+    def forward(
+        self, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
+    ) -> dict[str, Term]:
+        """The terms of the loss of a batch (`loss.py`); `features` and `image_sizes` as `embed` takes them."""
+        inputs = self.embed(batch, features, image_sizes)
         hidden = self.hidden_states(batch, inputs, skip=batch.prefix, use_cache=False).last_hidden_state
         return loss_terms(self, batch, hidden)
 

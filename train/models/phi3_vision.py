@@ -182,7 +182,7 @@ class VisionEmbedding(nn.Module):
         return hidden[:, 1:]
 
     def project(self, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """Features of pictures, each (V, P, C), global view first, and their frames (height, width) to (tokens, D)
+        """Features of pictures, each (V, P, C), global view first, and their sizes (height, width) to (tokens, D)
         each; one pass through the projection for all of them.
 
         One view alone stands for both views of a picture whose only tile equals its global view.
@@ -201,7 +201,7 @@ class VisionEmbedding(nn.Module):
         rows, columns = (int(side) // self.image_size for side in image_size)
         tiles = views[1:] if len(views) > 1 else views
         if len(tiles) != rows * columns:
-            raise UserError(f"picture frame {tuple(image_size)} needs {rows * columns} tiles, not {len(tiles)}")
+            raise UserError(f"image size {tuple(image_size)} needs {rows * columns} tiles, not {len(tiles)}")
         local = tiles.reshape(rows, columns, half, half, -1).transpose(1, 2).reshape(rows * half, columns * half, -1)
         return torch.cat([self._lines(local), self.glb_GN[0], self._lines(views[0])])
 
@@ -216,7 +216,7 @@ class VisionEmbedding(nn.Module):
             return views[:1]
         tiles = math.prod(side // self.image_size for side in size)
         if len(views) < tiles + 1:
-            raise UserError(f"picture frame {size} needs {tiles + 1} views, but pixel_values has {len(views)}")
+            raise UserError(f"image size {size} needs {tiles + 1} views, but pixel_values has {len(views)}")
         return views[:1] if tiles == 1 and torch.equal(views[0], views[1]) else views[: tiles + 1]
 
 
@@ -300,7 +300,7 @@ class Phi3VisionForCausalLM(PublishedGenerationMixin, Phi3PreTrainedModel):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
-    def positions(self, counted: Tensor, input_ids: Tensor, sizes: Any) -> tuple[Tensor, Tensor]:
+    def positions(self, counted: Tensor, input_ids: Tensor, image_sizes: Any) -> tuple[Tensor, Tensor]:
         """See `backbones.Backbone`: here a picture takes as many positions as it has tokens."""
         return counted, counted.new_zeros(len(counted))
 

@@ -75,7 +75,7 @@ def pretrain_tower(
     pixels, sizes = model.processor.images(images)
     if len(set(map(tuple, sizes.tolist()))) > 1:
         raise UserError("vision_pretrain_steps: this backbone cuts pictures to several sizes; set it to 0")
-    pixels, frame = torch.stack([views[0] for views in pixels]), tuple(sizes[0].tolist())
+    pixels, image_size = torch.stack([views[0] for views in pixels]), tuple(sizes[0].tolist())
     distinct = list(dict.fromkeys(names))
     targets = torch.tensor([distinct.index(name) for name in names])
     spelled = torch.stack([words[list(model.encoder.text(name))].mean(0) for name in distinct])
@@ -85,7 +85,7 @@ def pretrain_tower(
     def scores(views: Tensor) -> Tensor:
         """(B, positions, names): how like each name each position is."""
         features = vision.encode(views)
-        tokens = torch.stack(vision.project(list(features[:, None]), [frame] * len(features)))
+        tokens = torch.stack(vision.project(list(features[:, None]), [image_size] * len(features)))
         return functional.normalize(tokens, dim=-1) @ dictionary * SHARPNESS
 
     parameters = list(vision.parameters())
@@ -111,7 +111,7 @@ def pretrain_tower(
     with torch.no_grad():
         guesses = torch.cat([scores(views).mean(1).argmax(-1) for views in pixels.split(BATCH)])
         features = list(vision.encode(pixels[:BATCH])[:, None])
-        shown = torch.cat(vision.project(features, [frame] * len(features)))
+        shown = torch.cat(vision.project(features, [image_size] * len(features)))
         # Pictures as loud as words: the projector's output at the scale of the token embeddings.
         last = vision.projector[-1]
         factor = words.std() / shown.std()

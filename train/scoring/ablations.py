@@ -146,19 +146,23 @@ def _other_pictures(request: Request, pool: dict[int, tuple[Any, Any, Any]], dra
         raise UserError("--ablate shuffled_images: too few other cards; score more rows")
     picked = draw.sample(others, len(request.features))
     readings = [reading for _, _, reading in picked if reading]
-    return replace(request, features=[f for f, _, _ in picked], sizes=[s for _, s, _ in picked], readings=readings)
+    return replace(
+        request, features=[f for f, _, _ in picked], image_sizes=[s for _, s, _ in picked], readings=readings
+    )
 
 
 def _cards(request: Request) -> Iterator[tuple[Any, Any, Any]]:
-    """Features, frame and reading of each card."""
-    yield from zip(request.features, request.sizes, request.readings or [None] * len(request.sizes), strict=True)
+    """Features, size and reading of each card."""
+    yield from zip(
+        request.features, request.image_sizes, request.readings or [None] * len(request.image_sizes), strict=True
+    )
 
 
 def inputs(name: str, requests: Sequence[Request], words: Sequence[list[str]], blank: tuple[Any, Any]) -> list[Request]:
-    """`keywords_only`: the cards' words beside white pictures (`blank`: features and frame); or words and pictures."""
+    """`keywords_only`: the cards' words beside white pictures (`blank`: features and size); or words and pictures."""
     if name == "keywords_only":
         return [
-            replace(r, keywords=w, features=[blank[0]] * len(w), sizes=[blank[1]] * len(w), readings=[])
+            replace(r, keywords=w, features=[blank[0]] * len(w), image_sizes=[blank[1]] * len(w), readings=[])
             for r, w in zip(requests, words, strict=True)
         ]
     return [replace(r, keywords=w) for r, w in zip(requests, words, strict=True)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from train.models.known_cards import CardReading
     from train.models.network import Network
 
-    # File name to tower features, frame, and the card it was taken for.
+    # File name to tower features, size, and the card it was taken for.
     Cards = Mapping[str, tuple[Tensor, tuple[int, int], CardReading | None]]
 
 BATCH = 32
@@ -81,8 +81,8 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
         group = paths[first : first + BATCH]
         pictures = [open_picture(path) for path in group]
         readings = model.cards.read(pictures) if model.cards else [None] * len(group)
-        features, sizes = model.encode_pictures(pictures)
-        cards = zip(features, sizes, readings, strict=True)
+        features, image_sizes = model.encode_pictures(pictures)
+        cards = zip(features, image_sizes, readings, strict=True)
         encoded |= {nfc(path.name): card for path, card in zip(group, cards, strict=True)}
     return encoded
 
@@ -94,7 +94,7 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
     return [
         Request(
             features=[cards[card][0] for card in sample.cards],
-            sizes=[cards[card][1] for card in sample.cards],
+            image_sizes=[cards[card][1] for card in sample.cards],
             persona=sample.persona,
             context=sample.context,
             keywords=list(sample.keywords) if keywords else None,
@@ -126,8 +126,8 @@ def _styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[R
 
 
 def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:
-    """Features and frame of a white picture: what a model sees where only the words of the cards are told."""
+    """Features and size of a white picture: what a model sees where only the words of the cards are told."""
     from PIL import Image
 
-    features, sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
-    return features[0], sizes[0]
+    features, image_sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
+    return features[0], image_sizes[0]
