@@ -88,7 +88,7 @@ def measure(folder: Path) -> dict[str, Any]:
         started = time.perf_counter()
         model = Phi3VisionForCausalLM.from_pretrained(folder, dtype=torch.float16).eval()
         loaded, after_load = time.perf_counter() - started, peak
-        processor = model.config.picture_processor(1)
+        processor = model.config.image_processor(1)
         cards = []
         for colour in ("red", "blue"):
             cards.append(Image.new("RGB", (300, 300), "white"))

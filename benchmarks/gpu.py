@@ -105,7 +105,7 @@ def stage(model: Any, crops: int, count: int) -> Stage:
 
     from train.models import backbones
 
-    model.processor = model.backbone.config.picture_processor(crops)
+    model.processor = model.backbone.config.image_processor(crops)
     noise = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
     views, sizes = model.processor.images([Image.fromarray(picture) for picture in noise])
     image_sizes = [(int(height), int(width)) for height, width in sizes.tolist()]

@@ -33,13 +33,13 @@ def load_data(workspace: Path, count: int, scratch: Path) -> tuple[list[Sample],
 
     Of the workspace's dataset/processed; where there is none, drawn into `scratch`.
     """
-    from train.data.dataset import find_pictures
+    from train.data.dataset import find_images
 
     root = workspace if (workspace / "dataset/processed/dataset_completed.json").exists() else draw_data(scratch, count)
     samples, _ = load_samples(root / "dataset/processed/dataset_completed.json")
     training = [sample for sample in samples if sample.split == "train"][:count]
     origin = "the workspace's data" if root == workspace else "drawn data"
-    return training, find_pictures(training, root / "dataset/images"), f"{len(training)} rows of {origin}"
+    return training, find_images(training, root / "dataset/images"), f"{len(training)} rows of {origin}"
 
 
 def draw_data(root: Path, count: int) -> Path:
@@ -79,7 +79,7 @@ class Stage:
 
     def __init__(self, model: Any, features: Any, views: Tensor) -> None:
         self.model, self.config, self.features, self.views = model, model.config, features, views
-        self.clusters = model.picture_clusters([features[i] for i in range(len(views))]).cpu()
+        self.clusters = model.image_clusters([features[i] for i in range(len(views))]).cpu()
 
     def collate(self, rows: Sequence[Row]) -> Batch:
         from train.models.batch import collate
@@ -87,7 +87,7 @@ class Stage:
         return collate(rows, self.model.encoder, self.clusters)
 
     def cached(self, batch: Batch) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        return self.features.batch(batch.pictures, self.config["device"])
+        return self.features.batch(batch.images, self.config["device"])
 
     def encoded(self, pictures: Sequence[int]) -> tuple[list[Tensor], list[tuple[int, int]]]:
         """The tower run on these pictures now, frozen."""
@@ -101,12 +101,12 @@ class Stage:
             return backbones.encode_cards(self.model.backbone, pixels, sizes), sizes
 
     def every_card_apart(self, batch: Batch) -> Batch:
-        """The batch as if no two rows shared a picture: `pictures` names one for each place where it stands."""
+        """The batch as if no two rows shared a picture: `images` names one for each place where it stands."""
         cards = batch.cards.clone()
         there = cards >= 0
-        pictures = [batch.pictures[card] for card in cards[there].tolist()]
+        pictures = [batch.images[card] for card in cards[there].tolist()]
         cards[there] = cards.new_tensor(range(len(pictures)))
-        return replace(batch, cards=cards, pictures=pictures)
+        return replace(batch, cards=cards, images=pictures)
 
 
 class Subject(Stage):

@@ -96,7 +96,7 @@ class Ours:
         """Mean loss of an answer token."""
         subject = self.subject
         moved = batch.to(subject.config["device"])
-        features, sizes = subject.cached(batch) if self.ideas.cached_features else subject.encoded(batch.pictures)
+        features, sizes = subject.cached(batch) if self.ideas.cached_features else subject.encoded(batch.images)
         if self.ideas.head_on_labels and self.ideas.last_layer_on_answers:
             return subject.model(moved, features, sizes)["loss"].total / batch.label_tokens
         return plainer_loss(subject, self.ideas, moved, features, sizes) / batch.label_tokens
@@ -137,7 +137,7 @@ def peer_module(subject: Subject) -> Any:
         ) -> dict[str, Tensor]:
             model, core = self.aac, self.aac.backbone.model
             batch, pixel_values = batch.to(labels.device), pixel_values.to(labels.device)
-            sizes = [subject.features.image_sizes[picture] for picture in batch.pictures]
+            sizes = [subject.features.image_sizes[picture] for picture in batch.images]
             vision = core.vision
             used = [vision.used_views(views, size) for views, size in zip(pixel_values, sizes, strict=True)]
             with torch.no_grad():
@@ -171,7 +171,7 @@ class PeerRows:
 
     def collate(self, rows: list[Any]) -> dict[str, Any]:
         batch = self.subject.every_card_apart(self.subject.collate(rows))
-        return {"batch": batch, "pixel_values": self.subject.views[batch.pictures], "labels": batch.targets}
+        return {"batch": batch, "pixel_values": self.subject.views[batch.images], "labels": batch.targets}
 
 
 def run_peer(subject: Subject, size: int, updates: int, autocast: bool, folder: Path) -> Clock:

@@ -70,7 +70,7 @@ class OtherConfig(Qwen2Config):
     def original_max_position_embeddings(self) -> int:
         return self.max_position_embeddings
 
-    def picture_processor(self, num_crops: int) -> OtherProcessor:
+    def image_processor(self, num_crops: int) -> OtherProcessor:
         return OtherProcessor()
 
 

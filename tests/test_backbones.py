@@ -33,7 +33,7 @@ def learn(model: Any, cards: list[torch.Tensor], image_sizes: list[tuple[int, in
     """Loss and gradients of the rows of test_model, from these cards."""
     clusters = torch.arange(6) % 5
     batch = collate(wide_rows(model), model.encoder, clusters)
-    sums = model(batch, [cards[i].clone() for i in batch.pictures], [image_sizes[i] for i in batch.pictures])
+    sums = model(batch, [cards[i].clone() for i in batch.images], [image_sizes[i] for i in batch.images])
     model.zero_grad()
     sums["loss"].total.backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
@@ -74,7 +74,7 @@ def test_lora_stays_in_the_decoder_unless_asked(folder: Path) -> None:
 @pytest.mark.parametrize("changes", [{}, EVERYTHING, FROZEN_PROJECTOR])
 def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes: dict[str, bool]) -> None:
     model = tuned_model(folder, **changes)
-    _, grads = learn(model, *model.encode_pictures(pictures()))
+    _, grads = learn(model, *model.encode_images(pictures()))
     trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
     reached = {name.removeprefix("backbone.") for name, grad in grads.items() if grad.abs().sum() > 0}
     assert trained <= reached and all(name in trained for name in reached if name.startswith("model."))
@@ -85,7 +85,7 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
 def test_gradient_checkpointing_changes_no_number(folder: Path) -> None:
     """Loss and gradients with decoder, tower and projector adapted, through the rows' own attention."""
     model = tuned_model(folder, **EVERYTHING).train()
-    cards, image_sizes = model.encode_pictures(pictures())
+    cards, image_sizes = model.encode_images(pictures())
     loss, grads = learn(model, cards, image_sizes)
     model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     checked, checked_grads = learn(model, cards, image_sizes)
@@ -128,7 +128,7 @@ def test_cards_are_cached_at_the_last_frozen_boundary(
     model = tuned_model(folder, **changes)
     cached = CardFeatures(model, cards, tmp_path / "features")
     assert backbones.boundary(model.backbone) == boundary and cached[0].ndim == dimensions
-    fresh_cards, image_sizes = model.encode_pictures(pictures())
+    fresh_cards, image_sizes = model.encode_images(pictures())
     loss, grads = learn(model, [cached[i] for i in range(6)], cached.image_sizes)
     fresh_loss, fresh_grads = learn(model, fresh_cards, image_sizes)
     assert loss == pytest.approx(fresh_loss, rel=1e-5) and difference(grads, fresh_grads) < 1e-5
@@ -179,8 +179,8 @@ def test_several_processes_share_one_cache(folder: Path, cards: list[Path], tmp_
 
 def test_a_card_keeps_its_cluster_while_the_tower_trains(folder: Path) -> None:
     plain, adapted = tuned_model(folder), tuned_model(folder, **EVERYTHING)
-    before = backbones.pool_cards(plain.backbone, plain.encode_pictures(pictures())[0])
-    views, _ = adapted.encode_pictures(pictures())
+    before = backbones.pool_cards(plain.backbone, plain.encode_images(pictures())[0])
+    views, _ = adapted.encode_images(pictures())
     assert torch.allclose(backbones.pool_cards(adapted.backbone, views), before, atol=1e-5)
     vision = adapted.backbone.model.vision_embed_tokens
     assert not torch.allclose(vision.encode(views[0])[0].mean(0), before[0], atol=1e-2)  # LoRA does change the tower
@@ -262,7 +262,7 @@ def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.
 def test_the_rows_own_attention_gives_the_published_numbers(folder: Path, scratch: bool) -> None:
     """In the decoder, and in the tower, whose patches see every way: plain SDPA is the reference."""
     backbone = fresh_model().backbone if scratch else backbones.build(tuning(folder))[0]
-    views, _ = backbone.config.picture_processor(1).images(pictures())
+    views, _ = backbone.config.image_processor(1).images(pictures())
 
     def numbers() -> list[torch.Tensor]:
         features = backbones.encode_cards(backbone, views, [(28, 28)] * 6)

@@ -50,7 +50,7 @@ def trains(root: Path) -> dict[str, Any]:
     config = {name: f"dataset/processed/{file}.json" for name, file in
               (("processed_data", "dataset_completed"), ("clustering_results", "clustering_results"))}  # fmt: skip
     data = RunData({**config, "images_folder": "dataset/images", "feature_cache_dir": ""}, root)
-    for path in data.pictures:
+    for path in data.images:
         open_picture(path)
     return data.splits
 

@@ -118,7 +118,7 @@ def test_parts_change_the_model_and_come_back(model) -> None:
     def loss() -> float:
         prompt = model.encoder.prompt([4, 4], request.persona, request.context)
         row = Row(prompt, answers, [0, 1, 2], [0, 1], request.persona, request.context)
-        batch = collate([row], model.encoder, model.picture_clusters(request.features), [True])
+        batch = collate([row], model.encoder, model.image_clusters(request.features), [True])
         with torch.inference_mode():
             return float(model(batch, request.features, request.image_sizes)["loss"].total)
 

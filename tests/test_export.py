@@ -84,8 +84,8 @@ def test_a_model_from_scratch_is_written_too(tmp_path: Path) -> None:
     assert main(["--checkpoint", str(tmp_path / "best_model.pt"), "--output", str(output), "--dtype", "fp32"]) == 0
     again = Phi3VisionForCausalLM.from_pretrained(output).eval()
     assert (logits(again, model.processor) - logits(model.backbone, model.processor)).abs().max() <= 1e-5
-    features, _ = tuned_model(output).encode_pictures(pictures()[:1])
-    assert features[0].shape == model.encode_pictures(pictures()[:1])[0][0].shape
+    features, _ = tuned_model(output).encode_images(pictures()[:1])
+    assert features[0].shape == model.encode_images(pictures()[:1])[0][0].shape
 
 
 def test_mistakes_exit_2_and_leave_nothing(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

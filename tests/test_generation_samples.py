@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aac.records import load_samples, nfc
-from train.data.dataset import find_pictures
+from train.data.dataset import find_images
 from train.data.features import CardFeatures
 from train.loop import generation_samples
 
@@ -17,7 +17,7 @@ from train.loop import generation_samples
 @pytest.fixture
 def run(workspace: Path, model, tmp_path: Path) -> SimpleNamespace:
     samples = load_samples(workspace / "dataset/processed/dataset_completed.json")[0]
-    pictures = find_pictures(samples, workspace / "dataset/images")
+    pictures = find_images(samples, workspace / "dataset/images")
     features = CardFeatures(model, pictures, tmp_path / "features")
     index = {nfc(path.name): index for index, path in enumerate(pictures)}
     return SimpleNamespace(samples=samples, features=features, index=index, images=workspace / "dataset/images")

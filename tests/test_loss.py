@@ -20,10 +20,10 @@ from train.train import main
 
 
 def terms_of(model: Any, some: list[Any]) -> tuple[dict[str, loss.Term], dict[str, int]]:
-    features, sizes = model.encode_pictures(pictures())
-    batch = collate(some, model.encoder, model.picture_clusters(features), [True] * len(some))
-    chosen = [features[i].clone() for i in batch.pictures]
-    return model(batch, chosen, [sizes[i] for i in batch.pictures]), loss.counts(batch)
+    features, sizes = model.encode_images(pictures())
+    batch = collate(some, model.encoder, model.image_clusters(features), [True] * len(some))
+    chosen = [features[i].clone() for i in batch.images]
+    return model(batch, chosen, [sizes[i] for i in batch.images]), loss.counts(batch)
 
 
 def test_every_term_is_a_sum_over_something_counted(model: Any) -> None:

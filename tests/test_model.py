@@ -51,11 +51,11 @@ def losses(
     model: Any, some: list[Row], drop: bool = False, **changed: Any
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss sums and gradients of a batch, some of its fields `changed`."""
-    features, sizes = model.encode_pictures(pictures())
+    features, sizes = model.encode_images(pictures())
     features = [feature.clone() for feature in features]
-    clusters = model.picture_clusters(features)
+    clusters = model.image_clusters(features)
     batch = replace(collate(some, model.encoder, clusters, [drop] * len(some)), **changed)
-    sums = model(batch, [features[i] for i in batch.pictures], [sizes[i] for i in batch.pictures])
+    sums = model(batch, [features[i] for i in batch.images], [sizes[i] for i in batch.images])
     model.zero_grad()
     language, style = sums["loss"].total, sums["style_loss"].total
     (language + style).backward()
@@ -237,7 +237,7 @@ def test_decoding_agrees_with_the_training_forward(model: Any) -> None:
     with torch.inference_mode():
         prompts, features, sizes = prompt_batch(model, parsed)
         said = Prefilled(model, prompts, features, sizes).decode({n: [] for n in range(6)})
-        clusters = model.picture_clusters(features)
+        clusters = model.image_clusters(features)
         for i, r in enumerate(parsed):
             count = [model.processor.num_tokens(size) for size in r.image_sizes]
             prompt = model.encoder.prompt(count, r.persona, r.context, r.keywords)
@@ -273,7 +273,7 @@ def test_crossing_the_rotary_switch_while_decoding(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(session, "_step", lambda live, inputs: read.append(step(live, inputs)) or read[-1])
         words = [100, 110, 120, 130, 140, 150]
         session.decode({0: words, 3: words})  # nobody leaves before the last step
-        clusters = model.picture_clusters(features)
+        clusters = model.image_clusters(features)
         for i, r in enumerate(parsed):
             count = [model.processor.num_tokens(size) for size in r.image_sizes]
             prompt = model.encoder.prompt(count, r.persona, r.context, r.keywords)
@@ -356,7 +356,7 @@ def test_confidence_is_what_the_training_forward_reads_from_each_text_alone() ->
         rotary.original = model.backbone.config.original_max_position_embeddings = (min(ends) + max(ends)) // 2
         assert min(ends) <= rotary.original < max(ends)
         found = Prefilled(model, batch, features, sizes).style_confidence(texts)
-        clusters = model.picture_clusters(features)
+        clusters = model.image_clusters(features)
         for n, text in enumerate(texts):
             r, first = parsed[n // 3], n // 3  # the first request has one picture
             prompt = model.encoder.prompt([4] * len(r.image_sizes), r.persona, r.context)

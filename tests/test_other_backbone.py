@@ -58,7 +58,7 @@ def request(n: int) -> dict[str, Any]:
 
 def rows(model: Any) -> list[Row]:
     """One, two and three cards of different shapes."""
-    _, sizes = model.encode_pictures(cards())
+    _, sizes = model.encode_images(cards())
     made = []
     for n in range(3):
         shown = list(range(n, 2 * n + 1))
@@ -71,9 +71,9 @@ def rows(model: Any) -> list[Row]:
 
 def learn(model: Any, some: list[Row]) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients of a batch."""
-    features, sizes = model.encode_pictures(cards())
-    batch = collate(some, model.encoder, model.picture_clusters(features))
-    terms = model(batch, [features[i].clone() for i in batch.pictures], [sizes[i] for i in batch.pictures])
+    features, sizes = model.encode_images(cards())
+    batch = collate(some, model.encoder, model.image_clusters(features))
+    terms = model(batch, [features[i].clone() for i in batch.images], [sizes[i] for i in batch.images])
     model.zero_grad()
     terms["loss"].total.backward()
     grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
@@ -154,11 +154,11 @@ def test_decoding_agrees_with_the_training_forward(other: Any, monkeypatch: pyte
     from train.models.batch import IGNORE
 
     plain = [replace(row, answers=[], styles=[]) for row in rows(other)]
-    features, sizes = other.encode_pictures(cards())
-    clusters = other.picture_clusters(features)
+    features, sizes = other.encode_images(cards())
+    clusters = other.image_clusters(features)
     batch = collate(plain, other.encoder, clusters)
     with torch.inference_mode():
-        shown = [features[i] for i in batch.pictures], [sizes[i] for i in batch.pictures]
+        shown = [features[i] for i in batch.images], [sizes[i] for i in batch.images]
         session = Prefilled(other, batch, *shown)
         said = session.decode({n: [] for n in range(9)})
         session.switch = int(batch.segments[0].eq(0).sum() + session.inputs.shift[0]) + 2
@@ -183,7 +183,7 @@ def test_cached_cards_of_several_shapes_equal_fresh_ones(other: Any, tmp_path: P
     for file, image in zip(files, cards(), strict=True):
         image.save(file)
     cached = CardFeatures(other, files, tmp_path / "features")
-    fresh, sizes = other.encode_pictures(cards())
+    fresh, sizes = other.encode_images(cards())
     assert cached.image_sizes == sizes and len({tuple(feature.shape) for feature in fresh}) == 3
     assert all(torch.equal(cached[i], fresh[i]) for i in range(len(fresh)))
     assert cached.pooled.shape == (6, 12)
@@ -257,7 +257,7 @@ def test_every_entry_is_whole() -> None:
     for name, entry in BACKBONES.items():
         kind = model_class(name)
         assert isinstance(kind.chat, ChatFormat) and kind.full_precision and callable(kind.positions), name
-        assert hasattr(kind, "lora_parts") and hasattr(kind.config_class, "picture_processor"), name
+        assert hasattr(kind, "lora_parts") and hasattr(kind.config_class, "image_processor"), name
         config = validate({"model_type": name})
         assert config["model_size"] in entry.parameters and set(entry.settings) <= set(TRAIN_CONFIG), name
 

@@ -136,8 +136,8 @@ def learn_to_see(model: AACMultimodalModel, data: RunData, config: dict[str, Any
     from aac.pictures import open_picture
     from train.models.vision_pretraining import pretrain_tower
 
-    log.info("Stage 1, vision: the tower learns to name %d cards", len(data.pictures))
-    images, steps = [open_picture(path) for path in data.pictures], config["vision_pretrain_steps"]
+    log.info("Stage 1, vision: the tower learns to name %d cards", len(data.images))
+    images, steps = [open_picture(path) for path in data.images], config["vision_pretrain_steps"]
     share = pretrain_tower(model, images, data.names, steps, config["seed"], autocast=accelerator.autocast)
     log.info("The tower names %.1f %% of the cards", 100 * share)
 

@@ -177,7 +177,7 @@ class Collator:
         return [draw < self.style_dropout for draw in draws]
 
 
-def find_pictures(samples: Iterable[Sample], folder: str | Path) -> list[Path]:
+def find_images(samples: Iterable[Sample], folder: str | Path) -> list[Path]:
     """`find_cards` of the samples' cards."""
     records: dict[str, int] = {}
     for sample in samples:

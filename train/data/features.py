@@ -44,16 +44,16 @@ class CardFeatures:
         UserError: these cards alone would take more than that, or there is no folder to write into.
     """
 
-    def __init__(self, model: Network, pictures: Sequence[Path], folder: Path) -> None:
+    def __init__(self, model: Network, paths: Sequence[Path], folder: Path) -> None:
         limit = int(model.config["feature_cache_gb"] * 1e9)
-        name = f"{_key(model, pictures)}.npz"
+        name = f"{_key(model, paths)}.npz"
         folder = _usable(folder, name)
         table_file = folder / name
         with _one_at_a_time(folder):
             if not _whole(table_file):
                 kind = backbones.boundary(model.backbone)
-                log.info("Reading %d cards up to the %s -> %s", len(pictures), kind, table_file)
-                _compute(model, pictures, table_file, limit)
+                log.info("Reading %d cards up to the %s -> %s", len(paths), kind, table_file)
+                _compute(model, paths, table_file, limit)
             with suppress(OSError):  # of a folder that can only be read
                 os.utime(table_file)
                 _make_room(folder, table_file, limit)
@@ -111,9 +111,9 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
-def _key(model: Network, pictures: Sequence[Path]) -> str:
+def _key(model: Network, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in pictures:
+    for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     kind = backbones.boundary(model.backbone)
     digest.update(f"3|{READING}|{kind}|{model.processor.identity}".encode())
@@ -124,7 +124,7 @@ def _key(model: Network, pictures: Sequence[Path]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: int) -> None:
+def _compute(model: Network, paths: Sequence[Path], table_file: Path, limit: int) -> None:
     """Encode in chunks, written as they come: memory does not grow with the number of cards."""
     from tqdm import tqdm
 
@@ -138,10 +138,10 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
     shapes: list[tuple[int, ...]] = []
     try:
         with open(unfinished, "wb") as file:
-            for first in tqdm(range(0, len(pictures), _CHUNK), desc="cards", unit="x32", leave=False):
-                images = [open_picture(path) for path in pictures[first : first + _CHUNK]]
+            for first in tqdm(range(0, len(paths), _CHUNK), desc="cards", unit="x32", leave=False):
+                images = [open_picture(path) for path in paths[first : first + _CHUNK]]
                 thumbnails += [thumbnail(image) for image in images]
-                features, found = model.encode_pictures(images)
+                features, found = model.encode_images(images)
                 pooled.append(backbones.pool_cards(model.backbone, features).cpu())
                 if finish:
                     with torch.no_grad():
@@ -152,9 +152,9 @@ def _compute(model: Network, pictures: Sequence[Path], table_file: Path, limit: 
                     shapes.append(numbers.shape)
                 image_sizes += found
                 if file.tell() > limit:
-                    need = file.tell() / len(image_sizes) * len(pictures) / 1e9
+                    need = file.tell() / len(image_sizes) * len(paths) / 1e9
                     raise UserError(
-                        f"feature_cache_gb is {limit / 1e9:g}, but the {len(pictures)} cards take about {need:.1f} GB; "
+                        f"feature_cache_gb is {limit / 1e9:g}, but the {len(paths)} cards take about {need:.1f} GB; "
                         "raise it, or lower num_crops"
                     )
         unfinished.replace(data_file)

@@ -70,9 +70,9 @@ def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
     return train_tokenizer(list(texts), config["vocab_size"], model_class(config["model_type"]).chat.control)
 
 
-def cluster_centroids(pooled: Tensor, pictures: list[Path], clusters: Clusters) -> Tensor:
+def cluster_centroids(pooled: Tensor, images: list[Path], clusters: Clusters) -> Tensor:
     """(K, C) means of the pictures' pooled features (N, C) by cluster of step 3, so that any picture finds its own."""
-    index = {nfc(picture.name): i for i, picture in enumerate(pictures)}
+    index = {nfc(image.name): i for i, image in enumerate(images)}
     centroids = pooled.mean(0).repeat(clusters.count, 1)
     for cluster, files in clusters.files.items():
         members = [index[nfc(name)] for name in files if nfc(name) in index]

@@ -61,19 +61,19 @@ class RunData:
         read = loading.load_splits(self.path, self.clusters.count)
         self.splits = read.splits
         records = {card: record for card, (record, _) in read.cards.items()}
-        self.pictures = find_cards(records, at_root(config["images_folder"], root))
-        self.names = [read.cards[nfc(picture.name)][1] for picture in self.pictures]
-        self.index = {nfc(picture.name): index for index, picture in enumerate(self.pictures)}
+        self.images = find_cards(records, at_root(config["images_folder"], root))
+        self.names = [read.cards[nfc(image.name)][1] for image in self.images]
+        self.index = {nfc(image.name): index for index, image in enumerate(self.images)}
         self.identity = {"rows": read.digest, "clusters": loading.digest_of_clusters(self.clusters)}
 
     def encode_cards(self, model: Network, new_clusters: bool) -> None:
         """The cards' features under the model's tower; the model's table of known cards and, with `new_clusters`, its
         centroids follow from them."""
         folder = self.config["feature_cache_dir"] or self.path.parent / "features"
-        self.features = CardFeatures(model, self.pictures, at_root(folder, self.root))
+        self.features = CardFeatures(model, self.images, at_root(folder, self.root))
         model.cards = KnownCards(self.names, self.features.thumbnails)
         if new_clusters:
-            centroids = loading.cluster_centroids(self.features.pooled, self.pictures, self.clusters)
+            centroids = loading.cluster_centroids(self.features.pooled, self.images, self.clusters)
             model.centroids = centroids.to(model.device)
 
     def prepare(self, model: Network, rank: int, processes: int, micro_batches: int) -> None:

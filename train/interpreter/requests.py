@@ -98,7 +98,7 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
     for name, fields in gone.items():
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
     pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
-    features, image_sizes = model.encode_pictures(pictures)
+    features, image_sizes = model.encode_images(pictures)
     readings = model.cards.read(pictures) if model.cards else []
     return Request(features, image_sizes, persona, context, keywords, list(gone), readings)
 
@@ -152,5 +152,5 @@ def prompt_batch(model: Network, parsed: Sequence[Request]) -> tuple[Batch, list
         first += len(counts)
         prompt = model.encoder.prompt(counts, request.persona, request.context, request.keywords)
         rows.append(Row(prompt, [], [], cards, request.persona, request.context))
-    clusters = model.picture_clusters(features).cpu()
+    clusters = model.image_clusters(features).cpu()
     return collate(rows, model.encoder, clusters).to(model.device), features, image_sizes

@@ -44,7 +44,7 @@ class Updater:
     def inputs(self, batch: Batch) -> tuple[Any, ...]:
         """What `Network.forward` takes, on the device."""
         device = self.accelerator.device
-        return batch.to(device), *self.data.features.batch(batch.pictures, device)
+        return batch.to(device), *self.data.features.batch(batch.images, device)
 
     def gradients(self, window: Window) -> dict[str, float]:
         """Accumulate the window's gradients: those of one batch of all its rows, over all processes.

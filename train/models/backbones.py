@@ -79,7 +79,7 @@ class Backbone(Protocol):
     """A vision-language model: a `PreTrainedModel` that reads and writes its published layout.
 
     `config`: `hidden_size`, `num_hidden_layers`, `tower.hidden_size`, `original_max_position_embeddings` (the length at
-    which cached keys become void; without such a switch, the greatest length), `picture_processor(num_crops)`.
+    which cached keys become void; without such a switch, the greatest length), `image_processor(num_crops)`.
     """
 
     config: Any

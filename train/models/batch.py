@@ -43,7 +43,7 @@ class Batch(Tensors):
     """Tensors of a micro-batch. B rows, L positions, N answers in the batch (row by row), A longest answer.
 
     `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
-    `cards` (B, 4): indices into `pictures`, the batch's distinct pictures, -1 where there is none.
+    `cards` (B, 4): indices into `images`, the batch's distinct ones, -1 where there is none.
     """
 
     input_ids: Tensor
@@ -55,7 +55,7 @@ class Batch(Tensors):
     style_labels: Tensor  # (N,) the answer's style, IGNORE where the classifier must not learn from it
     answer_indices: Tensor  # (N, A) positions of the answers' text within their row, -1 padding
     cards: Tensor
-    pictures: list[int]
+    images: list[int]
     conditions: Conditions
     records: list[int]  # each once, also where it takes several rows
     prefix: int  # positions that every row spends on its prompt
@@ -113,7 +113,7 @@ def collate(
         style_labels=torch.tensor(labels, dtype=torch.long),
         answer_indices=_padded(texts, -1),
         cards=_padded([[local[card] for card in row.cards] for row in rows], -1, _CARDS),
-        pictures=distinct,
+        images=distinct,
         conditions=conditions(rows, encoder, clusters),
         records=list(dict.fromkeys(row.record for row in rows)),
         prefix=min(len(row.prompt) for row in rows),

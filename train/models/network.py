@@ -72,7 +72,7 @@ class Network(nn.Module):
         self.styles = InterpretationStyle(hidden)
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"], reading)
-        self.processor = shape.picture_processor(config["num_crops"])
+        self.processor = shape.image_processor(config["num_crops"])
         self.longest = limits.longest_lines(self.encoder)  # of the rows it was trained on, in tokens
         self.cards: KnownCards | None = None  # of the data it is trained on
 
@@ -90,12 +90,12 @@ class Network(nn.Module):
         """Parameters that learn at `learning_rate`: LoRA, the projector, or the whole backbone."""
         return [p for p in self.backbone.parameters() if p.requires_grad]
 
-    def picture_clusters(self, features: Sequence[Tensor]) -> Tensor:
+    def image_clusters(self, features: Sequence[Tensor]) -> Tensor:
         """Pictures as `encode_cards` gives them to their clusters (N,)."""
         return nearest_cluster(backbones.pool_cards(self.backbone, features).to(self.device), self.centroids)
 
     @torch.inference_mode()
-    def encode_pictures(self, images: Sequence[Any]) -> tuple[list[Tensor], list[tuple[int, int]]]:
+    def encode_images(self, images: Sequence[Any]) -> tuple[list[Tensor], list[tuple[int, int]]]:
         """PIL pictures to what `embed` takes of each (`backbones.encode_cards`), and their sizes (height, width)."""
         pixels, found = self.processor.images(images)
         image_sizes = [(int(height), int(width)) for height, width in found.tolist()]

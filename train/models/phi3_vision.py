@@ -89,7 +89,7 @@ class Phi3VisionConfig(Phi3Config):
         """The vision tower's configuration."""
         return CLIPVisionConfig(**{**PUBLISHED_TOWER, **(self.vision_config or {})})
 
-    def picture_processor(self, num_crops: int) -> Phi3VisionProcessor:
+    def image_processor(self, num_crops: int) -> Phi3VisionProcessor:
         """The processor that fits this tower, for pictures alone."""
         return Phi3VisionProcessor(
             None, num_crops, self.tower.image_size, self.tower.patch_size, image_layout=self.image_layout

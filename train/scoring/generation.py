@@ -73,15 +73,15 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
         UserError: a card's picture is missing or unreadable.
     """
     from aac.pictures import open_picture
-    from train.data.dataset import find_pictures
+    from train.data.dataset import find_images
 
     encoded: dict[str, tuple[Tensor, tuple[int, int], CardReading | None]] = {}
-    paths = find_pictures(samples, images)
+    paths = find_images(samples, images)
     for first in range(0, len(paths), BATCH):
         group = paths[first : first + BATCH]
         pictures = [open_picture(path) for path in group]
         readings = model.cards.read(pictures) if model.cards else [None] * len(group)
-        features, image_sizes = model.encode_pictures(pictures)
+        features, image_sizes = model.encode_images(pictures)
         cards = zip(features, image_sizes, readings, strict=True)
         encoded |= {nfc(path.name): card for path, card in zip(group, cards, strict=True)}
     return encoded
@@ -129,5 +129,5 @@ def blank_card(model: Network) -> tuple[Tensor, tuple[int, int]]:
     """Features and size of a white picture: what a model sees where only the words of the cards are told."""
     from PIL import Image
 
-    features, image_sizes = model.encode_pictures([Image.new("RGB", (224, 224), "white")])
+    features, image_sizes = model.encode_images([Image.new("RGB", (224, 224), "white")])
     return features[0], image_sizes[0]
