@@ -536,8 +536,8 @@ def test_a_part_left_out_stays_out_through_training_and_saving(part: str, tmp_pa
     }[part]
     assert not weights(model).any()
     assert not weights(model).requires_grad
-    optimizer = torch.optim.AdamW(model.head_parameters(), lr=0.1)
-    for weight in model.head_parameters():
+    optimizer = torch.optim.AdamW(model.conditioning_parameters(), lr=0.1)
+    for weight in model.conditioning_parameters():
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     assert not weights(model).any()

@@ -117,7 +117,7 @@ def test_a_dry_run_says_what_the_run_needs_and_saves_nothing(
     said = capsys.readouterr().out
     for words in ("GiB", "9 updates of 8 rows", "batch_size 2, gradient_accumulation_steps 4", "loss"):
         assert words in said, said
-    for words in ("of which", "backbone: ", "at learning rate 0.001", "heads: "):
+    for words in ("of which", "backbone: ", "at learning rate 0.001", "conditioning modules: "):
         assert words in caplog.text
     assert not (workspace / "train").exists()
 

@@ -69,7 +69,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check_hardware(config: dict[str, Any]) -> None:
-    """Training refuses what cannot work, before anything is loaded."""
+    """Say the precision, before anything is loaded.
+
+    Raises:
+        UserError: what cannot work on this machine.
+    """
     import torch
 
     from train.loop import estimate, processes
@@ -143,7 +147,11 @@ def learn_to_see(model: AACMultimodalModel, data: RunData, config: dict[str, Any
 
 
 def train(args: argparse.Namespace, stop: StopSignal) -> int:
-    """Everything between the command line and the exit code."""
+    """Everything between the command line and the exit code.
+
+    Raises:
+        MemoryError: the device's memory is too small; says what to change.
+    """
     from train.loop import run_folder, runlog
 
     config = load_config(args.config, args.set)

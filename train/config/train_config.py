@@ -203,7 +203,11 @@ def _typed(key: str, value: Any, where: str) -> Any:
 
 
 def load_config(path: str | Path | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
-    """The resolved config of a run: TRAIN_CONFIG, then the JSON file, then `key=value` overrides, validated."""
+    """The resolved config of a run: TRAIN_CONFIG, then the JSON file, then `key=value` overrides, validated.
+
+    Raises:
+        UserError: a file that is no JSON object, an override that is no `key=value`; as of `validate`.
+    """
     settings: dict[str, Any] = {}
     if path is not None:
         settings = read_json(path)

@@ -47,6 +47,11 @@ class AACDataset(torch.utils.data.Dataset[Row]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Row:
+        """The row of a sample, in this epoch.
+
+        Raises:
+            UserError: it is longer than `max_length`.
+        """
         sample = self.samples[index]
         draw = random.Random(f"{self.seed}|{self.epoch}|{sample.id}")
         persona = _known(sample.persona, self.drops.get("persona", 0), draw)

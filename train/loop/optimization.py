@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(model: Network, config: dict[str, Any]) -> torch.optim.AdamW:
-    """AdamW with two groups: LoRA or backbone at `learning_rate`, heads at `head_learning_rate`.
+    """AdamW with two groups: LoRA or backbone at `learning_rate`, conditioning modules at `head_learning_rate`.
 
     At the backbone's rate a gate that starts at zero would stay shut for the whole run.
     """
@@ -22,7 +22,7 @@ def make_optimizer(model: Network, config: dict[str, Any]) -> torch.optim.AdamW:
 
     groups = [
         {"params": model.backbone_parameters(), "lr": config["learning_rate"], "name": "backbone"},
-        {"params": model.head_parameters(), "lr": config["head_learning_rate"], "name": "heads"},
+        {"params": model.conditioning_parameters(), "lr": config["head_learning_rate"], "name": "conditioning modules"},
     ]
     for group in groups:
         group["base_lr"] = group["lr"]

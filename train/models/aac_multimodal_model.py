@@ -113,7 +113,11 @@ class AACMultimodalModel(Network):
     def from_state(
         cls, state: dict[str, Any], config: dict[str, Any] | None, where: str, dtype: torch.dtype | None = None
     ) -> AACMultimodalModel:
-        """`load_model` from a checkpoint already read."""
+        """`load_model` from a checkpoint already read, named `where` in messages.
+
+        Raises:
+            UserError: as of `load_model`.
+        """
         from tokenizers import Tokenizer
 
         asked = validate(config or {}, "config")

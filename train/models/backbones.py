@@ -1,4 +1,4 @@
-"""The seam between a backbone and all that stands on it: heads, data, trainer and decoding know `Backbone` alone.
+"""The seam between a backbone and what stands on it: conditioning modules, data, trainer, decoding know `Backbone`.
 
 Another one (1 to 3B) is a module with a model class that has these names, and an entry in `train/config/backbones.py`;
 `tests/test_other_backbone.py` adds one and trains it.
@@ -219,7 +219,11 @@ def find_weights(model_path: str) -> str:
 
 
 def check_size(config: dict[str, Any], model: nn.Module) -> None:
-    """`model_size` is a label: an error where it names another size than the weights have."""
+    """`model_size` is a label.
+
+    Raises:
+        UserError: it names another size than the weights have.
+    """
     count = model.num_parameters()
     expected = BACKBONES[config["model_type"]].parameters.get(config["model_size"])
     if expected and not 0.9 < count / expected < 1.1:

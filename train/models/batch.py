@@ -28,7 +28,7 @@ class Row:
     prompt: list[int]
     answers: list[list[int]]
     styles: list[int]
-    cards: list[int]  # indices into the pictures of the run or the request
+    cards: list[int]  # indices into the images of the run or the request
     persona: Persona
     context: Context
     record: int = 0
@@ -42,14 +42,15 @@ class Row:
 class Batch(Tensors):
     """Tensors of a micro-batch. B rows, L positions, N answers in the batch (row by row), A longest answer.
 
+    `input_ids`: token ids; -k where the row's k-th image stands; 0 where a soft token or a style goes, and for padding.
     `segments`: 0 prompt, 1.. answers, -1 padding. `targets[b, i]`: the token after position i, or IGNORE.
     `cards` (B, 4): indices into `images`, the batch's distinct ones, -1 where there is none.
     """
 
-    input_ids: Tensor
-    position_ids: Tensor
-    segments: Tensor
-    targets: Tensor
+    input_ids: Tensor  # (B, L)
+    position_ids: Tensor  # (B, L), each answer's from where its prompt ends
+    segments: Tensor  # (B, L)
+    targets: Tensor  # (B, L)
     style_indices: Tensor  # (N, 2) row and position where each answer opens
     style_inputs: Tensor  # (N,) the style told there, NO_STYLE where it is dropped
     style_labels: Tensor  # (N,) the answer's style, IGNORE where the classifier must not learn from it

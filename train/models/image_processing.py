@@ -58,6 +58,9 @@ class Phi3VisionProcessor:
         image_size, patch_size: of the vision tower.
         image_layout: "sub_glb" as published, or "global": the picture padded to a square, one view, no separators.
         white_background: lay transparent pictures on white; False is the published conversion.
+
+    Raises:
+        UserError: settings that fit no tower.
     """
 
     def __init__(
@@ -115,6 +118,9 @@ class Phi3VisionProcessor:
         """Ids of a prompt whose pictures have these sizes (height, width).
 
         Each chunk of text between tags is tokenised alone, so each opens with its own BOS: the model was used so.
+
+        Raises:
+            UserError: the tags are not 1, 2, ... in order, one an image, or there is no tokenizer.
         """
         if self.tokenizer is None:
             raise UserError("this processor has no tokenizer; use Phi3VisionProcessor.from_pretrained(path)")
@@ -143,6 +149,9 @@ class Phi3VisionProcessor:
         """Pictures to `pixel_values` (N, views, 3, S, S), float32 normalised, and `image_sizes` (N, 2) long.
 
         Views are the global one, then the tiles row by row, then zeros up to `num_crops` + 1; "global" has one view.
+
+        Raises:
+            UserError: no picture, or one too flat.
         """
         if not images:
             raise UserError("images: at least one picture is needed")

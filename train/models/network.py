@@ -82,7 +82,7 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         return self.centroids.device
 
-    def head_parameters(self) -> list[nn.Parameter]:
+    def conditioning_parameters(self) -> list[nn.Parameter]:
         """Parameters that learn at `head_learning_rate`."""
         return [p for part in (self.persona, self.context, self.styles) for p in part.parameters() if p.requires_grad]
 
@@ -96,14 +96,25 @@ class Network(nn.Module):
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Any]) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        """PIL pictures to what `embed` takes of each (`backbones.encode_cards`), and their sizes (height, width)."""
+        """PIL images to what `embed` takes of each, (V, P, C) or views (V, 3, S, S), and their sizes (height, width).
+
+        Raises:
+            UserError: an image that the processor cannot lay out.
+        """
         pixels, found = self.processor.images(images)
         image_sizes = [(int(height), int(width)) for height, width in found.tolist()]
         views = [view.to(self.device) for view in pixels]
         return backbones.encode_cards(self.backbone, views, image_sizes), image_sizes
 
     def embed(self, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]) -> Inputs:
-        """Input embeddings: tokens, the batch's distinct pictures (each projected once), persona, styles."""
+        """Input embeddings (B, L, D): tokens, the batch's distinct images (each projected once), persona, styles.
+
+        Args:
+            batch: `input_ids` (B, L) is -k where the row's k-th image stands, as many positions as it has tokens.
+            features: of each of `batch.images` what is cached of it (`backbones.encode_cards`), by its dimensions: 4
+                the views (V, 3, S, S), 3 the tower's features (V, P, C), 2 finished embeddings (tokens, D).
+            image_sizes: (height, width) of each.
+        """
         core = self.backbone.model
         projected = backbones.embed_cards(self.backbone, features, image_sizes)
         embeds, deeper = core.embed_tokens(batch.input_ids.clamp(min=0)), ()
@@ -126,7 +137,8 @@ class Network(nn.Module):
         return Inputs(embeds, *self.backbone.positions(batch.position_ids, batch.input_ids, row_sizes), deeper)
 
     def hidden_states(self, batch: Batch, inputs: Inputs, **kwargs: Any) -> Any:
-        """The backbone's output for whole rows, each answer blind to its siblings. `skip`: see `backbones.Core`."""
+        """The backbone's output for whole rows, each answer blind to its siblings; its `last_hidden_state` is
+        (B, L - skip, D). `skip`: see `backbones.Core`."""
         embeds = inputs.embeds
         device = embeds.device.type
         if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
@@ -160,7 +172,7 @@ class Network(nn.Module):
     def forward(
         self, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
     ) -> dict[str, Term]:
-        """The terms of the loss of a batch (`loss.py`); `features` and `image_sizes` as `embed` takes them."""
+        """The terms of the loss of a batch (`loss_terms`), scalars each; arguments as of `embed`."""
         inputs = self.embed(batch, features, image_sizes)
         hidden = self.hidden_states(batch, inputs, skip=batch.prefix, use_cache=False).last_hidden_state
         return loss_terms(self, batch, hidden)

@@ -48,8 +48,8 @@ def without(model: Network, parts: Sequence[str]) -> Iterator[None]:
     """The model with parts taken out; on leaving they are put back exactly."""
     import torch
 
-    heads = (model.persona, model.context, model.styles)
-    saved = [(weight, weight.detach().clone()) for head in heads for weight in head.parameters()]
+    modules = (model.persona, model.context, model.styles)
+    saved = [(weight, weight.detach().clone()) for module in modules for weight in module.parameters()]
     centroids, left_out = model.centroids, model.encoder.left_out
     try:
         with torch.no_grad():

@@ -211,7 +211,11 @@ class VisionEmbedding(nn.Module):
 
     def used_views(self, views: Tensor, size: tuple[int, int]) -> Tensor:
         """The views of one picture, (views, 3, S, S), that are worth encoding: no filling, no tile that equals its
-        global view."""
+        global view.
+
+        Raises:
+            UserError: fewer views than an image of that size (height, width) has.
+        """
         if self.layout == "global":
             return views[:1]
         tiles = math.prod(side // self.image_size for side in size)

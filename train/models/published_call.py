@@ -54,6 +54,9 @@ def image_features(vision: Any, pixel_values: Tensor, image_sizes: Tensor) -> li
     """`pixel_values` (N, V, 3, S, S) and `image_sizes` (N, 2) to one (tokens, D) tensor a picture.
 
     Filling views are never encoded, nor is a tile that equals its picture's global view.
+
+    Raises:
+        UserError: another number of sizes than of pictures.
     """
     sizes = [tuple(size) for size in image_sizes.tolist()]
     if len(sizes) != len(pixel_values):
@@ -85,7 +88,11 @@ def embed(core: Any, input_ids: Tensor, features: Sequence[Tensor] = ()) -> Tens
 
 def decoder_mask(config: Any, embeds: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor | None:
     """The mask that the decoder's layers take: a ready 4D one as it is (bool: True may be seen; float: added to the
-    scores), else a causal one for `mask` (B, cached + L), 1 where a token stands."""
+    scores), else a causal one for `mask` (B, cached + L), 1 where a token stands.
+
+    Raises:
+        UserError: a ready mask for flash attention, which takes none.
+    """
     if mask is None or mask.ndim == 2:
         # Without position ids: transformers would take a row whose positions restart for several packed ones.
         return create_causal_mask(config=config, inputs_embeds=embeds, attention_mask=mask, past_key_values=cache)
@@ -126,6 +133,9 @@ class PublishedGenerationMixin(GenerationMixin):
         position_ids: (B, L); without them, counted from the 2D mask.
         logits_to_keep: the last so many positions, or their indices.
         kwargs: handed on to the decoder, `after_layer` and `output_hidden_states` among them.
+
+        Raises:
+            UserError: ids and embeddings, or neither.
         """
         core = self.model
         if (input_ids is None) == (inputs_embeds is None):
