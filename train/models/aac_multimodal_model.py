@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,7 @@ class AACMultimodalModel(Network):
         """
         from tokenizers import Tokenizer
 
+        _survive_forks()
         asked = validate(config or {}, "config")
         own = validate(state["config"], where)
         differing = [k for k, v in asked.items() if k not in RUNTIME_KEYS and v != own[k] and v != TRAIN_CONFIG[k]]
@@ -153,3 +156,11 @@ class AACMultimodalModel(Network):
                 f"{where}: tensors do not fit ({len(lost)} missing, {len(unexpected)} unknown); retrain or upgrade"
             )
         return model.to(device).eval()
+
+
+@lru_cache(maxsize=1)
+def _survive_forks() -> None:
+    """A process forked after a model was loaded (gunicorn --preload, multiprocessing) has none of its parent's threads,
+    and would wait for them for ever: it computes in one."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
