@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-if str(ROOT) not in sys.path:  # python -P
-    sys.path.insert(0, str(ROOT))
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from aac.io import UserError  # noqa: E402
+from aac.io import UserError, escape_unprintable  # noqa: E402
 from dataset.prepare.options import Options  # noqa: E402
 from dataset.prepare.teachers.registry import TEACHERS  # noqa: E402
 
@@ -191,6 +191,7 @@ def work(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 the disk or the network failed, 2 a user's mistake, 130 Ctrl-C, 143 SIGTERM."""
+    escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     with stoppable() as terminated:

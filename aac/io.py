@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,13 @@ log = logging.getLogger("aac")
 
 class UserError(Exception):
     """A mistake that the user can mend: the message names the file, the field and the remedy. Verbs exit 2 on it."""
+
+
+def escape_unprintable() -> None:
+    """Show signs that the terminal's encoding has not (ASCII, a code page) as escapes: they end no verb."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # an app or a notebook may have put another kind there, or none
+            stream.reconfigure(errors="backslashreplace")
 
 
 def read_text(path: str | Path, made_by: str = "") -> str:

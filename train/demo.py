@@ -20,9 +20,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from aac.io import UserError, read_json, write_json  # noqa: E402
+from aac.io import UserError, escape_unprintable, read_json, write_json  # noqa: E402
 from aac.records import load_samples  # noqa: E402
 
 # No card is rare: about 125 training rows a card (the public default of 200 gives about 35); with more rows the same
@@ -149,6 +150,7 @@ def draw_page(workspace: Path, data: Path, scores: dict[str, Any]) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 2 a user's mistake, else that of the command that failed."""
+    escape_unprintable()
     args = parse_args(argv)
     workspace = Path(args.workspace).resolve()
     data = workspace / "dataset/processed/dataset_completed.json"

@@ -22,9 +22,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from aac.io import UserError, write_json  # noqa: E402
+from aac.io import UserError, escape_unprintable, write_json  # noqa: E402
 from aac.records import SPLITS  # noqa: E402
 from dataset.prepare.teachers.registry import remote_teachers  # noqa: E402
 from train.config.train_config import load_config  # noqa: E402
@@ -230,6 +231,7 @@ def rate(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a run-time failure, 2 a user's mistake, 130 after Ctrl-C."""
+    escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     verb: Callable[[argparse.Namespace], None] = compare if args.compare else rate if args.rate else evaluate

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from aac.io import UserError  # noqa: E402
+from aac.io import UserError, escape_unprintable  # noqa: E402
 
 if TYPE_CHECKING:
     from train.models.aac_multimodal_model import AACMultimodalModel
@@ -109,6 +110,7 @@ def write_model(model: AACMultimodalModel, folder: Path, dtype: Any) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 failed, 2 a user's mistake, 130 after Ctrl-C (nothing half-written is left)."""
+    escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

@@ -18,9 +18,10 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from aac.io import UserError, read_json  # noqa: E402
+from aac.io import UserError, escape_unprintable, read_json  # noqa: E402
 from aac.rules import card_keyword  # noqa: E402
 from train.config.train_config import TRAIN_CONFIG  # noqa: E402
 
@@ -63,6 +64,7 @@ def words_of(cards: Sequence[str]) -> list[str] | None:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 2 a user's mistake."""
+    escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:

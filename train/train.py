@@ -28,15 +28,12 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "15")  # a log file wants no line a step
-HERE = Path(__file__).resolve().parent
-if sys.path[0] == str(HERE):  # run as a script: there `train` is this file
-    sys.path[0] = str(HERE.parent)
-elif str(HERE.parent) not in sys.path:  # python -P
-    sys.path.insert(0, str(HERE.parent))
+if __name__ == "__main__":  # Python put the script's folder first, with -P nothing; the packages lie here
+    sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
-from aac.io import UserError  # noqa: E402
-from train.config.train_config import ROOT, at_root, load_config  # noqa: E402
-from train.loop.signals import StopSignal  # noqa: E402
+from aac.io import UserError, escape_unprintable
+from train.config.train_config import ROOT, at_root, load_config
+from train.loop.signals import StopSignal
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -208,6 +205,7 @@ def dry_run(trainer: Trainer) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 failed, 2 a user's mistake, 130 / 143 after Ctrl-C / SIGTERM (saved)."""
+    escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
