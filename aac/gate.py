@@ -3,9 +3,11 @@ kept: no model, only what the sentence says.
 
 Reasons, in the order in which they are given:
 `empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `repeats` (a loop),
-`card_missing`, `polarity_flipped`, `person_added`, `number_added`, `duplicate` (of an earlier candidate). Cards,
-polarity, persons and numbers can be judged only where the cards' words are known: without `keywords` the other six
-remain. `unfinished`, an answer that was cut off, only the decoder can tell.
+`card_missing`, `polarity_flipped` (by the denials of the sentence, and of every clause: `refusal.py`), `person_added`,
+`number_added`, `predicate_added` and `content_added` (`content.py`), `ungrammatical`, `order_wrong`, `tense_wrong`,
+`title_wrong` and `many_sentences` (`soundness.py`), `duplicate` (of an earlier candidate). All from `card_missing` to
+`many_sentences` are judged only where the cards' words are known: without `keywords` the other six remain.
+`unfinished`, an answer that was cut off, only the decoder can tell.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from aac import content, heard, refusal, soundness
 from aac.io import read_json
-from aac.korean import Morph, analyse, covers
+from aac.korean import Morph, analyse
 from aac.lexicon import load_lexicon, lookup
 from aac.records import Context, nfc
 from aac.register import REGISTER_FILE, UNKNOWN, partner_class
@@ -134,15 +137,33 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("repeats")
     if not keywords:
         return why
-    if not all(covers(sentence, word) for word in keywords):
+    if not all(heard.said(sentence, word, keywords) for word in keywords):
         why.append("card_missing")
-    if not polarity_kept(sentence, keywords):
+    denied = polarity_kept(heard.without_idle_denials(sentence, keywords), keywords)
+    if not denied or refusal.turned_round(sentence, keywords):
         why.append("polarity_flipped")
     if _added_persons(sentence, keywords, context):
         why.append("person_added")
     if _numbers(sentence) - _numbers(given):
         why.append("number_added")
-    return why
+    return why + _meaning_reasons(sentence, keywords, context)
+
+
+def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> list[str]:
+    """What the sentence adds to its cards, and what no person would say."""
+    texts = tuple(context.public().values())
+    extra = content.added(sentence, keywords, texts, _persons())
+    deeds = {lemma for lemma in extra if lemma.endswith("다") and refusal.REFUSING & set(keywords)}
+    judged = {
+        "predicate_added": deeds,
+        "content_added": extra - deeds,
+        "ungrammatical": soundness.ungrammatical(sentence),
+        "order_wrong": soundness.order_wrong(sentence, keywords),
+        "tense_wrong": soundness.tense_wrong(sentence),
+        "title_wrong": soundness.title_wrong(sentence, keywords, context.interaction_partner, _persons()),
+        "many_sentences": soundness.many_sentences(sentence, keywords),
+    }
+    return [reason for reason, found in judged.items() if found]
 
 
 def _mismatched(syllable: str, ending: str) -> bool:
@@ -250,9 +271,14 @@ def _numeral(morphs: Sequence[Morph], place: int) -> bool:
         return (
             form in _DIGITS
             and form != "이"
-            and [form, *(m.form for m in morphs[place + 1 : place + 2])] != ["한", "번"]
+            and not _one_of(form, morphs[place + 1 : place + 2])
         )
     return tag == "NR" and (form in _DIGITS or all(sign in _DIGITS for sign in form))
+
+
+def _one_of(form: str, after: Sequence[Morph]) -> bool:
+    """한 번, 한 잔, 한 입: manner and measure, no number."""
+    return form == "한" and bool(after) and after[0].form in ("번", "잔", "입", "모금", "그릇", "조각")
 
 
 def _value(numeral: str) -> int:

@@ -198,6 +198,17 @@ def _same(lemma: str, found: set[str]) -> bool:
     return lemma in found or any(lemma in group and group & found for group in _SYNONYMS)
 
 
+def with_synonyms(lemmas: set[str]) -> set[str]:
+    """The lemmas and every register synonym of theirs."""
+    return lemmas.union(*(group for group in _SYNONYMS if group & lemmas))
+
+
+def begins_with(word: str, predicate: str) -> bool:
+    """Whether a word of a sentence begins like a conjugated form of a predicate, however Kiwi reads it (켤 of 켜다)."""
+    surface = _surface(nfc(predicate))
+    return surface is not None and surface.match(word) is not None
+
+
 # Verbs of respect, which Kiwi splits (드세요 is read as 들다).
 _RESPECTFUL = {"먹다": "드[시세셨셔실십]", "마시다": "드[시세셨셔실십]", "자다": "주무", "있다": "계[시세셔십신]"}
 

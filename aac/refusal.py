@@ -1,0 +1,105 @@
+"""Refusal turned round: a sentence that wishes, asks for, permits or promises what the cards refuse.
+
+The worst that a sentence can do to somebody who cannot object. Counting the denials of the whole sentence does not
+see "휠체어를 타고 싶어요. 다리를 가는 게 싫어요.": every clause is judged by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from aac.korean import Morph, analyse, card_lemmas
+from aac.lexicon import lookup
+
+REFUSING = frozenset({"싫다", "하지 마세요", "안", "못", "아니요"})
+_STOPPING = frozenset({"그만"})
+# Cards that ask for something themselves: beside them only the refused card's own clause is judged.
+_ASKING = frozenset({"주세요", "도와주세요", "원하다", "더", "다시", "네", "좋다", "나중에", "고마워요"})
+
+_WISH = re.compile(
+    r"고/EC 싶/|(?:^| )(?:ᆯ|을)(?:래|게|까)\S*/EF|(?:^| )(?:ᆯ|을)/ETM (?:거|것|생각|예정)/NN|려고/EC"
+    r"|(?:어|아|여)?도/EC (?:되|괜찮|좋)/|(?:^| )주/V[VX] |(?:^| )(?:ᆯ|을)/ETM 수/NNB (?:\S+/J\w+ )?있/|면/EC 좋/"
+    r"|(?:^| )(?:자|ᆸ시다|읍시다|세요|으세요|십시오|으십시오)/EF|야/EC (?:하|되)/|필요/NNG (?:하|이|\S+/J\w+ 하)|허락/"
+)
+_LIKES = re.compile(r"(?:^| )(?:좋|좋아하)/V")
+_LIKED = re.compile(r"싫\S*/.*(?:것|거)/NNB .*(?:^| )(?:좋|괜찮)/V")  # 싫어하는 게 좋아요
+_DENIAL = re.compile(
+    r"(?:^| )(?:안|못|그만)/MAG|지/EC (?:\S+/J\w+ )?(?:않|못하|말|마)/|(?:^| )(?:싫|싫어하|없|모르|못하|말)/V|아니/(?:VCN|IC)"
+    r"|말고|그만두|그만하"
+)
+# Asking to be told is no wish for the thing itself: 왜 안 가는지 알려 주세요.
+_TELL = re.compile(r"(?:^| )(?:알리|말하|가르치|돕|도와주)/V|(?:^| )말/NNG|말씀/|부탁/")
+_PERMISSION = re.compile(r"면/EC (?:안|못)/MAG (?:되|하)/")
+_LINKED = re.compile(r"^(?:VX|XS\w|J\w+|VCP)$")
+_AFTER = frozenset({"되", "괜찮", "좋", "싫", "않", "말", "못하", "하", "싶", "있", "주", "보", "안", "못"})
+_POSTPONED = re.compile(r"(?:나중|이따가|내일|다음)/")
+
+
+def turned_round(sentence: str, keywords: Sequence[str]) -> bool:
+    """Whether any clause of the sentence wishes for what the cards refuse."""
+    refusing = REFUSING & set(keywords)
+    clauses = _clauses(sentence)
+    if refusing:
+        return any(_against(clause, keywords, refusing, sentence.endswith("?")) for clause in clauses)
+    if _STOPPING & set(keywords):
+        parts = [part for part in re.split(r"[.!?]+", sentence) if part.strip()]
+        return any(_wishes_on(part) for part in parts)
+    return False
+
+
+def _wishes_on(part: str) -> bool:
+    """Whether a sentence wishes for anything but an end (a clause beside may: 그만하고 집에 갈래요)."""
+    said = " ".join(_clauses(part))
+    return bool(_WISH.search(said)) and not (_DENIAL.search(said) or re.search("그만|끝|멈", part))
+
+
+def _against(clause: str, keywords: Sequence[str], refusing: frozenset[str], asks: bool) -> bool:
+    acts = [word for word in keywords if _pos(word) == "verb" and word not in _ASKING]
+    if refusing <= {"안", "못"} and any(_pos(word) == "adjective" for word in keywords):
+        return False  # 안 + 춥다 + 가다: the state is denied, not the deed
+    target = _refused(keywords)
+    if "싫다" in refusing and _LIKED.search(clause):
+        return True
+    wish = _WISH.search(clause) or (refusing & {"싫다", "하지 마세요"} and _LIKES.search(clause))
+    own = any(f"{lemma.removesuffix('다')}/" in clause for word in target for lemma in card_lemmas(word))
+    if _PERMISSION.search(clause):
+        return bool(asks and not _DENIAL.search(_PERMISSION.sub("", clause)) and own)
+    told = own and any(word in acts for word in target) and "/EF" in clause and "지/EC" not in clause
+    if not (wish or told) or _DENIAL.search(clause) or _TELL.search(clause):
+        return False
+    if set(keywords) & _ASKING or len(acts) > 1:
+        return own and not _POSTPONED.search(clause)
+    return True
+
+
+def _refused(keywords: Sequence[str]) -> list[str]:
+    """The card nearest to the refusal (the deed of two equally near), which it refuses."""
+    place = next(index for index, word in enumerate(keywords) if word in REFUSING)
+    others = [
+        (abs(index - place), _pos(word) != "verb", word)
+        for index, word in enumerate(keywords)
+        if word not in REFUSING | _ASKING and _pos(word) in ("verb", "noun", "place", "person")
+    ]
+    deeds = [other for other in others if not other[1]]
+    return [min(deeds or others)[2]] if others else []
+
+
+def _pos(word: str) -> str:
+    card = lookup(word)
+    return card.pos if card else ("verb" if word.endswith("다") and len(word) > 1 else "noun")
+
+
+@lru_cache(maxsize=50_000)
+def _clauses(sentence: str) -> tuple[str, ...]:
+    """The clauses as "form/TAG form/TAG": an ending that carries an auxiliary (고 싶다, 지 않다) ends none."""
+    morphs = analyse(sentence)
+    clauses: list[list[Morph]] = [[]]
+    for place, morph in enumerate(morphs):
+        after = morphs[place + 1] if place + 1 < len(morphs) else Morph("", "SF")
+        clauses[-1].append(morph)
+        carries = _LINKED.match(after.tag) or after.form in _AFTER or morph.form in ("지", "려고", "으려고")
+        if morph.tag in ("SF", "SP", "EF") or (morph.tag == "EC" and not carries):
+            clauses.append([])
+    return tuple(" ".join(f"{form}/{tag}" for form, tag in clause) for clause in clauses if clause)
