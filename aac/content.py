@@ -41,10 +41,20 @@ def _within(lemma: str, texts: str, keywords: tuple[str, ...]) -> bool:
 
 
 def _misread(lemma: str, sentence: str, keywords: tuple[str, ...]) -> bool:
-    """Whether Kiwi made the lemma of a word that is a card's own form (걸어요 of 걷다)."""
+    """Whether Kiwi made the lemma of a word that is a card's own form (걸어요 of 걷다, 산 책 of 산책)."""
+    stem, read = lemma.removesuffix("다"), _words(sentence)
+    lost = [word for word in keywords if word in sentence and word not in read]
+    if (len(stem) == 1 or stem != lemma) and any(_open(stem[:1]) in map(_open, word) for word in lost):
+        return True
     cards = [word for word in keywords if word.endswith("다")]
     words = [word for word in sentence.split() if any(begins_with(word, card) for card in cards)]
     return any(lemma in _words(word) or word.startswith(lemma.removesuffix("다")) for word in words)
+
+
+def _open(syllable: str) -> str:
+    """A syllable without its coda: 산 → 사."""
+    code = ord(syllable or " ") - ord("가")
+    return chr(ord(syllable) - code % 28) if 0 <= code < 11172 else syllable
 
 
 @lru_cache(maxsize=20_000)
@@ -70,7 +80,7 @@ def _content(morphs: Sequence[Morph]) -> list[str]:
         before = morphs[place - 1] if place else Morph("", "")
         if tag in _NOUNS and not (form == "길" and before.tag == "ETM"):
             found.append(form)
-        elif tag in _PREDICATES and not (form == "오" and before.form in ("고", "다가", "다")):
+        elif tag in _PREDICATES and not (form == "오" and before.form in ("고", "그리고", "다가", "다")):
             found.append(form + "다")
     return found
 

@@ -144,7 +144,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("polarity_flipped")
     if _added_persons(sentence, keywords, context):
         why.append("person_added")
-    if _numbers(sentence) - _numbers(given):
+    if _numbers(sentence) - _numbers(given) - _sounding(keywords):
         why.append("number_added")
     return why + _meaning_reasons(sentence, keywords, context)
 
@@ -153,7 +153,10 @@ def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context)
     """What the sentence adds to its cards, and what no person would say."""
     texts = tuple(context.public().values())
     extra = content.added(sentence, keywords, texts, _persons())
-    deeds = {lemma for lemma in extra if lemma.endswith("다") and refusal.REFUSING & set(keywords)}
+    refuses = refusal.REFUSING & set(keywords)
+    deeds = {
+        lemma for lemma in extra if refuses and (lemma.endswith("다") or re.search(f"{lemma}[하할한해했합]", sentence))
+    }
     judged = {
         "predicate_added": deeds,
         "content_added": extra - deeds,
@@ -237,7 +240,14 @@ def _added_persons(sentence: str, keywords: tuple[str, ...], context: Context) -
     allowed = known.union(*(group for group in _SAME_PERSON if group & known))
     if known & _CALLED_TEACHER or "너" in keywords or partner_class(context.interaction_partner) == UNKNOWN:
         allowed |= {"선생님"}
+    if "너" in keywords and partner_class(context.interaction_partner) == "점원·직원":
+        allowed |= {"사장"}
     return {person for person in _named(sentence) if person not in allowed}
+
+
+def _sounding(keywords: tuple[str, ...]) -> set[tuple[int, str]]:
+    """The numbers that Kiwi may read in a card's own word: 팔, 열래요 of 열다, 오이, 사자."""
+    return {(value, "") for word, value in _DIGITS.items() if any(card.startswith(word) for card in keywords)}
 
 
 @lru_cache(maxsize=100_000)
@@ -268,11 +278,7 @@ def _number(digits: str) -> int:
 def _numeral(morphs: Sequence[Morph], place: int) -> bool:
     form, tag = morphs[place]
     if tag == "MM":  # 이 is "this"; 한 번 and 한번 are manner
-        return (
-            form in _DIGITS
-            and form != "이"
-            and not _one_of(form, morphs[place + 1 : place + 2])
-        )
+        return form in _DIGITS and form != "이" and not _one_of(form, morphs[place + 1 : place + 2])
     return tag == "NR" and (form in _DIGITS or all(sign in _DIGITS for sign in form))
 
 

@@ -1,4 +1,4 @@
-"""What else says a card than its own word: a refusal by a denied wish, a vehicle's 타다 by 로, help by any request."""
+"""What else says a card than its own word: a denied wish (싫다), the vehicle with 로 (타다), a request (도와주세요)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from aac.korean import covers
 from aac.lexicon import lookup
 
 _DENIED_WISH = (
-    r"고 싶지(?:는|가|도)? ?(?:않|못)|(?:^|\s)(?:안|못)\s\S*(?:래|게|거|겠|려고)|지(?:는|도)? ?않(?:을|겠|으려|고 싶)|괜찮아"
+    r"고 싶지(?:는|가|도)? ?(?:않|못)|(?:^|\s)(?:안|못)\s\S*(?:래|게|거|겠|려고)"
+    r"|지(?:는|도)? ?않(?:을|겠|으려|고 싶)|괜찮아"
 )
 _ELSEWISE = {
     "싫다": re.compile(_DENIED_WISH),
@@ -20,8 +21,9 @@ _ELSEWISE = {
     "원하다": re.compile(r"면 좋|면 안 [되돼될됩]|주세요|주실|[줄할갈]래|고 싶"),
     "다시": re.compile(r"한 번 더|또"),
     "만나다": re.compile(r"뵙|뵐|뵈|봬"),
-    "도와주세요": re.compile(r"[가-힣] ?(?:주세요|주실|주시|줘|줄래|주십시오|주면)"),
+    "놀다": re.compile(r"노[시셨세십]"),
 }
+_REQUEST = re.compile(r"[가-힣] ?(?:주세요|주실|주시|줘|줄래|주십시오|주면)")
 _BY_VEHICLE = re.compile(r"(\S+?)(?:으로|로)(?:\s|$)")
 # Denials that deny nothing: asking leave (먹으면 안 돼요?), and a body that is not well (다리가 안 좋아서).
 _LEAVE = re.compile(r"면 안 (?=[되돼될됩][^?]*\?)")
@@ -32,8 +34,11 @@ def said(sentence: str, keyword: str, keywords: Sequence[str]) -> bool:
     """Whether the sentence says a card, in its own words or in others that mean it."""
     if covers(sentence, keyword):
         return True
-    if (pattern := _ELSEWISE.get(keyword)) and (keyword != "도와주세요" or len(keywords) > 1):
+    if pattern := _ELSEWISE.get(keyword):
         return pattern.search(sentence) is not None
+    if keyword == "도와주세요":  # asking for the deed itself: 문 열어 주세요, 화장실에 데려다 주세요
+        deed = any((card := lookup(word)) and card.pos in ("verb", "place") for word in keywords)
+        return deed and _REQUEST.search(sentence) is not None
     if keyword == "타다":
         return any(_category(word) == "vehicle" for word in _BY_VEHICLE.findall(sentence))
     # Whose feeling it is needs no word where the person speaks: 피곤해서 그렇습니다.

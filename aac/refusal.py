@@ -19,14 +19,19 @@ _STOPPING = frozenset({"그만"})
 _ASKING = frozenset({"주세요", "도와주세요", "원하다", "더", "다시", "네", "좋다", "나중에", "고마워요"})
 
 _WISH = re.compile(
-    r"고/EC 싶/|(?:^| )(?:ᆯ|을)(?:래|게|까)\S*/EF|(?:^| )(?:ᆯ|을)/ETM (?:거|것|생각|예정)/NN|려고/EC"
-    r"|(?:어|아|여)?도/EC (?:되|괜찮|좋)/|(?:^| )주/V[VX] |(?:^| )(?:ᆯ|을)/ETM 수/NNB (?:\S+/J\w+ )?있/|면/EC 좋/"
-    r"|(?:^| )(?:자|ᆸ시다|읍시다|세요|으세요|십시오|으십시오)/EF|야/EC (?:하|되)/|필요/NNG (?:하|이|\S+/J\w+ 하)|허락/"
+    r"고/EC 싶/"
+    r"|(?:^| )(?:ᆯ|을)(?:래|게|까)\S*/EF|(?:^| )(?:ᆯ|을)/ETM (?:거|것|생각|예정)/NN|려고/EC"
+    r"|(?:어|아|여)?도/EC (?:되|괜찮|좋)/|(?:^| )주/V[VX] "
+    r"|(?:^| )(?:ᆯ|을)/ETM 수/NNB (?:\S+/J\w+ )?있/|면/EC 좋/"
+    r"|(?:^| )(?:자|ᆸ시다|읍시다|세요|으세요|십시오|으십시오)/EF"
+    r"|야/EC (?:하|되)/|필요/NNG (?:하|이|\S+/J\w+ 하)|허락/"
 )
 _LIKES = re.compile(r"(?:^| )(?:좋|좋아하)/V")
 _LIKED = re.compile(r"싫\S*/.*(?:것|거)/NNB .*(?:^| )(?:좋|괜찮)/V")  # 싫어하는 게 좋아요
 _DENIAL = re.compile(
-    r"(?:^| )(?:안|못|그만)/MAG|지/EC (?:\S+/J\w+ )?(?:않|못하|말|마)/|(?:^| )(?:싫|싫어하|없|모르|못하|말)/V|아니/(?:VCN|IC)"
+    r"(?:^| )(?:안|못|그만)/MAG"
+    r"|지/EC (?:\S+/J\w+ )?(?:않|못하|말|마)/"
+    r"|(?:^| )(?:싫|싫어하|없|모르|못하|말)/V|아니/(?:VCN|IC)"
     r"|말고|그만두|그만하"
 )
 # Asking to be told is no wish for the thing itself: 왜 안 가는지 알려 주세요.
@@ -66,7 +71,12 @@ def _against(clause: str, keywords: Sequence[str], refusing: frozenset[str], ask
     own = any(f"{lemma.removesuffix('다')}/" in clause for word in target for lemma in card_lemmas(word))
     if _PERMISSION.search(clause):
         return bool(asks and not _DENIAL.search(_PERMISSION.sub("", clause)) and own)
-    told = own and any(word in acts for word in target) and "/EF" in clause and "지/EC" not in clause
+    told = (
+        own
+        and any(word in acts for word in target)
+        and re.search(r"/EF|요/(?:EC|JX)", clause)
+        and "지/EC" not in clause
+    )
     if not (wish or told) or _DENIAL.search(clause) or _TELL.search(clause):
         return False
     if set(keywords) & _ASKING or len(acts) > 1:
@@ -75,15 +85,15 @@ def _against(clause: str, keywords: Sequence[str], refusing: frozenset[str], ask
 
 
 def _refused(keywords: Sequence[str]) -> list[str]:
-    """The card nearest to the refusal (the deed of two equally near), which it refuses."""
+    """The card nearest to the refusal (a deed before a thing, the earlier of two equally near), which it refuses."""
     place = next(index for index, word in enumerate(keywords) if word in REFUSING)
     others = [
-        (abs(index - place), _pos(word) != "verb", word)
+        (abs(index - place), index > place, _pos(word) == "verb", word)
         for index, word in enumerate(keywords)
         if word not in REFUSING | _ASKING and _pos(word) in ("verb", "noun", "place", "person")
     ]
-    deeds = [other for other in others if not other[1]]
-    return [min(deeds or others)[2]] if others else []
+    deeds = [other for other in others if other[2]]
+    return [min(deeds or others)[-1]] if others else []
 
 
 def _pos(word: str) -> str:

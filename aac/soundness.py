@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from aac.korean import Morph, analyse, speech_level
 from aac.lexicon import lookup
 
 _CODA_L = 8
 # Said twice on purpose.
-_DOUBLED = frozenset({"빨리", "천천히", "많이", "조금", "더", "아니", "네", "응", "정말", "너무", "그만", "잘", "싫어", "안녕"})
+_DOUBLED = frozenset(
+    {"빨리", "천천히", "많이", "조금", "더", "아니", "네", "응", "정말", "너무", "그만", "잘", "싫어", "안녕"}
+)
 _THINGS = frozenset({"food", "fruit", "drink", "vehicle", "clothes", "thing", "media", "study", "toy"})
 _HELPED = frozenset({"food", "fruit", "drink", "vehicle", "clothes", "thing", "body", "place", "nature"})
 _FELT = frozenset({
-    "아프", "배고프", "배부르", "목마르", "졸리", "피곤", "어지럽", "덥", "춥", "심심", "외롭", "속상", "신나", "기쁘", "슬프",
+    "아프", "배고프", "배부르", "목마르", "졸리", "피곤", "어지럽",
+    "덥", "춥", "심심", "외롭", "속상", "신나", "기쁘", "슬프",
 })  # fmt: skip
 _DONE_TO = frozenset({"먹", "마시", "읽", "입", "벗", "켜", "끄", "타", "사", "그리", "찍", "듣", "만들", "씻", "보"})
 _SURFACE = tuple(
@@ -27,6 +31,8 @@ _SURFACE = tuple(
         r"(?:을를|를을|은는|는은|에서를|에서을|에서이|에를|이를를|가를|를가)(?:\s|$)",
         r"^(?:은|는|을|를|에서|도|만)\s",
         r"^싶(?:어|지|은|습)",
+        r"(?:^|\s)(이게|이거|그게) \1(?:예요|이에요|야|입니다)",
+        r"[을를] \S+, 이 말",
         r"서이(?:야|에요|예요)",
         r"(\S*[가-힣])(?:를|을) \1(?:하|할|해|했|합)",
     )
@@ -61,7 +67,7 @@ def _broken(sentence: str) -> bool:
 def _repeats(sentence: str) -> bool:
     """The same word, or the same two words, twice in a row."""
     words = [re.sub(r"[^가-힣]", "", word) for word in re.sub(r"[.!?].*$", "", sentence).split()]
-    twice = any(a == b and a and a not in _DOUBLED for a, b in zip(words, words[1:], strict=False))
+    twice = any(a == b and a and a not in _DOUBLED for a, b in pairwise(words))
     pairs = [word for word in sentence.split()]
     stems = [re.sub(r"[^가-힣]", "", word)[:2] for word in pairs]
     again = any(stems[i : i + 2] == stems[i + 2 : i + 4] and all(stems[i : i + 2]) for i in range(len(stems) - 3))
@@ -94,11 +100,13 @@ def _category(morph: Morph) -> str:
 
 def _bad_case(morphs: Sequence[Morph]) -> bool:
     """A thing that feels (약이 아파요) or does what is done to it (영화가 봐도 될까)."""
-    for noun, state in zip(morphs, morphs[1:], strict=False):
+    for noun, state in pairwise(morphs):
         if state == ("아프", "VA") and _category(noun) in _THINGS | {"place"}:
             return True
     for place in range(len(morphs) - 3):
         noun, josa, verb, ending = morphs[place : place + 4]
+        if josa.tag == "JKS" and _category(noun) == "time" and verb.tag == "NNG" and ending.tag == "JKO":
+            return True  # 주말이 영화를 봐
         if josa.tag != "JKS" or _category(noun) not in _THINGS | {"place"}:
             continue
         place_felt = _category(noun) == "place" and verb.form in ("덥", "춥", "심심", "외롭")
@@ -131,10 +139,7 @@ def _bad_help(morphs: Sequence[Morph]) -> bool:
 
 def _mixed(sentence: str, morphs: Sequence[Morph]) -> bool:
     """저 with a plain ending: 저는 피곤해서 그래."""
-    humble = any(
-        a.form == "저" and a.tag == "NP" and b.tag in ("JKS", "JX", "JKO", "JKB")
-        for a, b in zip(morphs, morphs[1:], strict=False)
-    )
+    humble = any(a.form == "저" and a.tag == "NP" and b.tag in ("JKS", "JX", "JKO", "JKB") for a, b in pairwise(morphs))
     return humble and speech_level(sentence) == "반말"
 
 
@@ -177,7 +182,7 @@ def title_wrong(sentence: str, keywords: Sequence[str], partner: str, persons: f
         return True
     if not partner or set(keywords) & _GREETING:
         return False
-    called = re.match(r"(?:(?:네|응|아니요?), )?([가-힣]+?)(?:님|아|야)?, (?!\S+, )", sentence)
+    called = re.match(r"(?:(?:네|응|아니요?), )?([가-힣]+?)(?: 선생님|님|아|야)?, (?!\S+, )", sentence)
     if not called or called[1] not in persons or called[1] not in keywords:
         return False
     return called[1] not in partner
