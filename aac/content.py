@@ -36,7 +36,7 @@ def _within(lemma: str, texts: str, keywords: tuple[str, ...]) -> bool:
     """Whether a noun is a piece of what is given (감자 of 감자튀김), or a table's completion of a card."""
     if _completes(lemma, keywords):
         return True
-    glued = any(lemma.startswith(word) and len(lemma) == 2 for word in keywords if len(word) == 1)  # 코야, 새 보고
+    glued = any(lemma.startswith(word) and len(lemma) == len(word) + 1 for word in keywords)  # 코야, 기타야
     return glued or (not lemma.endswith("다") and lemma in texts)
 
 

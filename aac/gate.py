@@ -160,7 +160,7 @@ def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context)
     judged = {
         "predicate_added": deeds,
         "content_added": extra - deeds,
-        "ungrammatical": soundness.ungrammatical(sentence),
+        "ungrammatical": soundness.ungrammatical(sentence, keywords),
         "order_wrong": soundness.order_wrong(sentence, keywords),
         "tense_wrong": soundness.tense_wrong(sentence),
         "title_wrong": soundness.title_wrong(sentence, keywords, context.interaction_partner, _persons()),

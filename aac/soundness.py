@@ -49,9 +49,10 @@ _GREETING = frozenset({"안녕", "고마워요", "미안해요", "축하해요",
 _REVERSIBLE = {"보다": "보", "사랑하다": "사랑", "때리다": "때리"}
 
 
-def ungrammatical(sentence: str) -> bool:
-    """Whether a form of the sentence is impossible."""
-    return _broken(sentence.strip())
+def ungrammatical(sentence: str, keywords: Sequence[str]) -> bool:
+    """Whether a form of the sentence is impossible: of any word, or a card's stem that stands bare (벗 싫어요)."""
+    stems = {word[:-1] for word in keywords if word.endswith("다") and _coda(word[:-1]) not in (0, _CODA_L)}
+    return _broken(sentence.strip()) or not stems.isdisjoint(re.findall("[가-힣]+", sentence))
 
 
 @lru_cache(maxsize=50_000)
@@ -68,8 +69,7 @@ def _repeats(sentence: str) -> bool:
     """The same word, or the same two words, twice in a row."""
     words = [re.sub(r"[^가-힣]", "", word) for word in re.sub(r"[.!?].*$", "", sentence).split()]
     twice = any(a == b and a and a not in _DOUBLED for a, b in pairwise(words))
-    pairs = [word for word in sentence.split()]
-    stems = [re.sub(r"[^가-힣]", "", word)[:2] for word in pairs]
+    stems = [re.sub(r"[^가-힣]", "", word)[:2] for word in sentence.split()]
     again = any(stems[i : i + 2] == stems[i + 2 : i + 4] and all(stems[i : i + 2]) for i in range(len(stems) - 3))
     return twice or again
 
@@ -83,14 +83,15 @@ def _bad_pair(before: Morph, morph: Morph, after: Morph) -> bool:
     if tag == "JKS" and after == ("부탁", "NNG"):
         return True  # 발이 부탁드립니다
     if form == "수" and tag in ("NNB", "NNG") and after.form in ("있", "없"):
-        return before.tag != "ETM" and not _ends_in_l(before.form)
+        return before.tag != "ETM" and _coda(before.form) != _CODA_L
     if form == "생각" and after.tag == "VCP":
         return before.tag == "MAG" or before.tag.startswith("JK")
     return tag == "JKO" and after.tag == "VCP"  # 뭘이에요
 
 
-def _ends_in_l(form: str) -> bool:
-    return bool(form) and "가" <= form[-1] <= "힣" and (ord(form[-1]) - ord("가")) % 28 == _CODA_L
+def _coda(form: str) -> int:
+    """The number of the last syllable's coda; 0: none, or no Hangul."""
+    return (ord(form[-1]) - ord("가")) % 28 if form and "가" <= form[-1] <= "힣" else 0
 
 
 def _category(morph: Morph) -> str:
@@ -110,7 +111,8 @@ def _bad_case(morphs: Sequence[Morph]) -> bool:
         if josa.tag != "JKS" or _category(noun) not in _THINGS | {"place"}:
             continue
         place_felt = _category(noun) == "place" and verb.form in ("덥", "춥", "심심", "외롭")
-        if verb.form in _FELT and not place_felt:
+        hungry = verb.form == "배" and ending.form in ("고프", "부르")
+        if hungry or (verb.form in _FELT and not place_felt):
             return True
         wished = any(m.form in ("싶", "이", "히") for m in morphs[place + 3 : place + 6])
         if verb.form in _DONE_TO and verb.tag == "VV" and ending.tag[0] == "E" and not wished:

@@ -156,8 +156,9 @@ def _planted():
         for state, form in (("춥다", "추워요"), ("배고프다", "배고파요"), ("졸리다", "졸려요")):
             josa = "가" if thing == "의자" else "이"
             yield "ungrammatical", f"{thing}{josa} {form}.", [thing, state]
-    for body in ("발", "목", "손", "팔", "눈"):
+    for body in ("목", "손", "귀", "코", "머리"):
         yield "ungrammatical", f"{body} 수 없어요.", [body, "못"]
+    for body in ("발", "목", "손", "팔"):
         yield "ungrammatical", f"{body}이 부탁드립니다.", [body]
     for deed in DEEDS[:8]:
         yield "ungrammatical", f"{deed[0]} 못 {deed[0]} 못 해요.", [deed[0], "못"]
