@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import importlib
 import os
@@ -14,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import fresh_model
@@ -163,6 +165,26 @@ def test_a_file_of_another_make_is_refused(tmp_path: Path, more: dict[str, Any],
     path.unlink()
     path.mkdir()
     refused(path)
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    given = {np.str_("loss"): np.float32(0.5), "steps": [np.int64(3), (np.bool_(True), {"글": np.float64(2)})]}
+    checkpoint.save(path, state(note=given))
+    assert repr(checkpoint.load(path)["note"]) == repr({"loss": 0.5, "steps": [3, (True, {"글": 2.0})]})
+
+
+class Level(enum.StrEnum):
+    HIGH = "high"
+
+
+@pytest.mark.parametrize("value", [np.zeros(2), Path("a"), Level.HIGH, np.datetime64("2024-01-01"), np.longdouble(1)])
+def test_what_could_not_be_read_is_not_written(saved: Path, value: Any) -> None:
+    before = saved.read_bytes()
+    for note, key in ((value, "note"), ({"a": [1, value]}, r"note\.a\.1")):
+        with pytest.raises(UserError, match=rf"checkpoint_step_3\.pt: {key} is of type "):
+            checkpoint.save(saved, state(note=note))
+    assert saved.read_bytes() == before and len(list(saved.parent.iterdir())) == 1
 
 
 def test_a_save_that_fails_leaves_the_old_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

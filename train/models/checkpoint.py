@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +24,7 @@ FORMAT = 1
 _MARK = b"sha256:"
 _COMMENT = len(_MARK) + 64
 _LENGTH = struct.pack("<H", _COMMENT)  # closes the archive's end record
+_PLAIN = (type(None), bool, int, float, str, bytes)
 _SHAPE = {"config": dict, "base": dict, "tokenizer": str, "model": dict}
 
 
@@ -31,10 +33,12 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
 
     Raises:
         OSError: disk full, read-only folder; the old file is untouched.
+        UserError: something in it is neither a tensor nor plain data: `load` would refuse the file.
     """
     import torch
 
     path = Path(path)
+    state = {key: _plain(value, f"{path}: {key}") for key, value in state.items()}
     try:
         with atomic_file(path) as file:
             torch.save(state, file)
@@ -48,6 +52,29 @@ def save(path: str | Path, state: dict[str, Any]) -> None:
             f"{path}: cannot be written ({reason}); free space or set checkpoint_dir. What was there is intact: go on "
             "with --resume auto"
         ) from None
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` with NumPy's scalars as Python's own; tensors are handed through. `where`: the file, and the key in it.
+
+    Raises:
+        UserError: another type.
+    """
+    import numpy as np
+    import torch
+
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind = type(value)  # itself: a subclass (an Enum that is a str) is written by its class's name, which no reader has
+    if isinstance(value, torch.Tensor) or kind in _PLAIN:
+        return value
+    if kind in (dict, OrderedDict):
+        return kind((_plain(key, where), _plain(item, f"{where}.{key}")) for key, item in value.items())
+    if kind in (list, tuple, set):
+        return kind(_plain(item, f"{where}.{number}") for number, item in enumerate(value))
+    raise UserError(
+        f"{where} is of type {kind.__name__}: a checkpoint holds tensors and plain data; convert or drop it"
+    )
 
 
 def load(path: str | Path) -> dict[str, Any]:
