@@ -21,6 +21,7 @@ _ELSEWISE = {
     "원하다": re.compile(r"면 좋|면 안 [되돼될됩]|주세요|주실|[줄할갈]래|고 싶"),
     "다시": re.compile(r"한 번 더|또"),
     "만나다": re.compile(r"뵙|뵐|뵈|봬"),
+    "너": re.compile(r"(?:세요|셔요|셨어요|시|실)\S*\?$"),
     "놀다": re.compile(r"노[시셨세십]"),
 }
 _REQUEST = re.compile(r"[가-힣] ?(?:주세요|주실|주시|줘|줄래|주십시오|주면)")
@@ -37,7 +38,10 @@ def said(sentence: str, keyword: str, keywords: Sequence[str]) -> bool:
     if pattern := _ELSEWISE.get(keyword):
         return pattern.search(sentence) is not None
     if keyword == "도와주세요":  # asking for the deed itself: 문 열어 주세요, 화장실에 데려다 주세요
-        deed = any((card := lookup(word)) and card.pos in ("verb", "place") for word in keywords)
+        deed = any(
+            (card := lookup(word)) and (card.pos in ("verb", "place") or card.category == "vehicle")
+            for word in keywords
+        )
         return deed and _REQUEST.search(sentence) is not None
     if keyword == "타다":
         return any(_category(word) == "vehicle" for word in _BY_VEHICLE.findall(sentence))

@@ -27,6 +27,8 @@ _WISH = re.compile(
     r"|야/EC (?:하|되)/|필요/NNG (?:하|이|\S+/J\w+ 하)|허락/"
 )
 _LIKES = re.compile(r"(?:^| )(?:좋|좋아하)/V")
+_GO_ON = re.compile(r"(?:멈추|그만두|그만하|그치)지 ?(?:마|말)|계속")
+_MORE = re.compile(r"더 (?:\S+ )?\S*(?:래|게|고 싶|주세|줘|거예|거야)")
 _LIKED = re.compile(r"싫\S*/.*(?:것|거)/NNB .*(?:^| )(?:좋|괜찮)/V")  # 싫어하는 게 좋아요
 _DENIAL = re.compile(
     r"(?:^| )(?:안|못|그만)/MAG"
@@ -46,6 +48,9 @@ def turned_round(sentence: str, keywords: Sequence[str]) -> bool:
     """Whether any clause of the sentence wishes for what the cards refuse."""
     refusing = REFUSING & set(keywords)
     clauses = _clauses(sentence)
+    stopped = refusing & {"하지 마세요"} or _STOPPING & set(keywords)
+    if stopped and (_GO_ON.search(sentence) or ("더" not in keywords and _MORE.search(sentence))):
+        return True
     if refusing:
         return any(_against(clause, keywords, refusing, sentence.endswith("?")) for clause in clauses)
     if _STOPPING & set(keywords):
@@ -110,6 +115,7 @@ def _clauses(sentence: str) -> tuple[str, ...]:
         after = morphs[place + 1] if place + 1 < len(morphs) else Morph("", "SF")
         clauses[-1].append(morph)
         carries = _LINKED.match(after.tag) or after.form in _AFTER or morph.form in ("지", "려고", "으려고")
-        if morph.tag in ("SF", "SP", "EF") or (morph.tag == "EC" and not carries):
+        but = morph == ("데", "NNB") and not after.tag.startswith("J")  # 싫은데, read as a noun
+        if but or morph.tag in ("SF", "SP", "EF") or (morph.tag == "EC" and not carries):
             clauses.append([])
     return tuple(" ".join(f"{form}/{tag}" for form, tag in clause) for clause in clauses if clause)

@@ -44,8 +44,12 @@ _PAST_CARDS_FORBID = re.compile(r"었/EP (?!었/EP )\S*/E[FC]")
 _WISHED = re.compile(r"었/EP (?:으면|면|는지|을)/|었/EP 으면")
 _AHEAD = re.compile(r"(?:^| )(?:ᆯ|을)(?:래|게)\S*/EF|(?:^| )(?:ᆯ|을)/ETM (?:거|것)/NNB 이/|려고/EC|겠/EP (?!어요/EF \?)")
 _TITLES = r"(?:의사|간호사|선생님|치료사|약사|팀장|부장|과장|사장|원장|교수)"
-# Their cards may greet or thank somebody who is no partner.
-_GREETING = frozenset({"안녕", "고마워요", "미안해요", "축하해요", "잘 자요"})
+# Their cards may greet, thank, stop or ask somebody who is no partner.
+_SAID_TO = frozenset(
+    {"안녕", "고마워요", "미안해요", "축하해요", "잘 자요", "하지 마세요", "도와주세요", "주세요", "네", "아니요"}
+)
+# Cards that make a sentence of their own though they are no word of feeling.
+_TOLD = frozenset({"없다", "있다", "끝", "모르다", "불"})
 _REVERSIBLE = {"보다": "보", "사랑하다": "사랑", "때리다": "때리"}
 
 
@@ -96,7 +100,7 @@ def _coda(form: str) -> int:
 
 def _category(morph: Morph) -> str:
     card = lookup(morph.form) if morph.tag == "NNG" else None
-    return card.category if card else ""
+    return card.category if card and morph.form != "배" else ""  # the ship is a belly, too
 
 
 def _bad_case(morphs: Sequence[Morph]) -> bool:
@@ -182,7 +186,7 @@ def title_wrong(sentence: str, keywords: Sequence[str], partner: str, persons: f
     """Whether somebody is called who is not the partner: an absent card (엄마, 어디 있어요?), or a title with 아/야."""
     if re.search(rf"{_TITLES}(?:아|야),", sentence):
         return True
-    if not partner or set(keywords) & _GREETING:
+    if not partner or set(keywords) & _SAID_TO:
         return False
     called = re.match(r"(?:(?:네|응|아니요?), )?([가-힣]+?)(?: 선생님|님|아|야)?, (?!\S+, )", sentence)
     if not called or called[1] not in persons or called[1] not in keywords:
@@ -199,4 +203,9 @@ def many_sentences(sentence: str, keywords: Sequence[str]) -> bool:
 
 def _alone(word: str) -> bool:
     card = lookup(word)
-    return card is None or card.pos in ("social", "negation", "question", "adjective") or card.category == "feeling"
+    return (
+        card is None
+        or word in _TOLD
+        or card.pos in ("social", "negation", "question", "adjective")
+        or card.category == "feeling"
+    )
