@@ -155,7 +155,9 @@ def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context)
     extra = content.added(sentence, keywords, texts, _persons())
     refuses = refusal.REFUSING & set(keywords)
     deeds = {
-        lemma for lemma in extra if refuses and (lemma.endswith("다") or re.search(f"{lemma}[하할한해했합]", sentence))
+        lemma
+        for lemma in extra
+        if refuses and (lemma.endswith("다") or re.search(f"{re.escape(lemma)}[하할한해했합]", sentence))
     }
     judged = {
         "predicate_added": deeds,

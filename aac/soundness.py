@@ -54,9 +54,12 @@ _REVERSIBLE = {"보다": "보", "사랑하다": "사랑", "때리다": "때리"}
 
 
 def ungrammatical(sentence: str, keywords: Sequence[str]) -> bool:
-    """Whether a form of the sentence is impossible: of any word, or a card's stem that stands bare (벗 싫어요)."""
+    """Whether a form of the sentence is impossible: of any word, or a card's stem or dictionary form that
+    stands bare (벗 싫어요; 엄마, 보다, 나)."""
     stems = {word[:-1] for word in keywords if word.endswith("다") and _coda(word[:-1]) not in (0, _CODA_L)}
-    return _broken(sentence.strip()) or not stems.isdisjoint(re.findall("[가-힣]+", sentence))
+    bare = [f" {word}, " for word in keywords if word.endswith("다") and len(word) > 1]
+    listed = any(word in f" {sentence}" for word in bare)
+    return listed or _broken(sentence.strip()) or not stems.isdisjoint(re.findall("[가-힣]+", sentence))
 
 
 @lru_cache(maxsize=50_000)

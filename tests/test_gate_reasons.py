@@ -171,6 +171,7 @@ def _planted():
         yield "ungrammatical", f"{stem} 싫어요.", [verb, "싫다"]
     for body, josa in (("머리", "를"), ("전화", "를"), ("청소", "를"), ("요리", "를")):
         yield "ungrammatical", f"{body}{josa} {body}할래요.", [body]
+    yield "ungrammatical", "엄마, 보다, 나, 이 말이에요.", ["엄마", "보다", "나"]
     for state, form in (("피곤하다", "피곤해서"), ("졸리다", "졸려서"), ("아프다", "아파서"), ("춥다", "추워서")):
         yield "ungrammatical", f"{form}이야.", [state]
         yield "ungrammatical", f"저는 {form} 그래.", ["나", state]
