@@ -70,4 +70,6 @@ def check_same_data(start: Start, rows: str, clusters: str) -> None:
             f"{start.path}: trained with other clusters (clustering_results differ); restore them or {_WARM}"
         )
     if stored["rows"] != rows:
-        raise UserError(f"{start.path}: trained on other rows (processed_data differs); restore them or {_WARM}")
+        raise UserError(
+            f"{start.path}: trained on other rows (processed_data, or how it is split, differs); restore them or {_WARM}"
+        )
