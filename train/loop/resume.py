@@ -71,5 +71,5 @@ def check_same_data(start: Start, rows: str, clusters: str) -> None:
         )
     if stored["rows"] != rows:
         raise UserError(
-            f"{start.path}: trained on other rows (processed_data, or how it is split, differs); restore them or {_WARM}"
+            f"{start.path}: trained on other rows (processed_data or its split differ); restore them or {_WARM}"
         )
