@@ -100,12 +100,16 @@ class Trainer:
                 if progress.step % self.config["save_steps"] == 0 or self._finished():
                     self._save()
                 self._share_signals()
+        return self._ended()
+
+    def _ended(self) -> int:
+        """Say how the run ended, saved where a signal ended it. Returns the exit code."""
         if not self._finished():
             path = self._save()
-            log.info("Stopped by a signal after update %d; go on with --resume %s", progress.step, path)
+            log.info("Stopped by a signal after update %d; go on with --resume %s", self.progress.step, path)
             return 128 + self.stopping
         if self.best_file.exists():
-            log.info("Done. Best val_loss %.4f: %s", progress.best, self.best_file)
+            log.info("Done. Best val_loss %.4f: %s", self.progress.best, self.best_file)
         else:
             newest = checkpoint.step_checkpoints(self.checkpoints)[:1]
             log.warning("Done, but %s is gone; newest checkpoint: %s", self.best_file, *(newest or ["none"]))
