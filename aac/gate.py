@@ -19,10 +19,10 @@ from functools import lru_cache
 
 from aac import content, heard, refusal, soundness
 from aac.io import read_json
-from aac.korean import Morph, analyse
+from aac.korean import FRAGMENT, Morph, analyse, speech_level
 from aac.lexicon import load_lexicon, lookup
-from aac.records import Context, nfc
-from aac.register import REGISTER_FILE, UNKNOWN, partner_class
+from aac.records import Context, Persona, nfc
+from aac.register import REGISTER_FILE, UNKNOWN, levels, partner_class
 
 # Mark-up, role labels and special tokens; a user's sentence never holds these signs.
 _CONTROL = re.compile(r"[<>{}|\\`#*_~\[\]\ufffd]|https?:|\b(?:user|assistant|system)\b|&\w+;", re.IGNORECASE)
@@ -69,13 +69,16 @@ _DIGITS = {
 _CLOCK = ("시", "분")
 
 
-def check(three: Sequence[str], keywords: Sequence[str] | None, context: Context) -> list[list[str]]:
+def check(
+    three: Sequence[str], keywords: Sequence[str] | None, context: Context, persona: Persona | None = None
+) -> list[list[str]]:
     """Why each candidate may not be shown; an empty list passes.
 
     Args:
         three: the candidates in the order in which they are shown.
         keywords: the cards' words, or None where only the pictures are known.
         context: persons and numbers that stand here may stand in a sentence.
+        persona: who speaks, where the sentences are their own: the level must then be one for their partner.
 
     Returns:
         One list of reason codes a candidate.
@@ -86,11 +89,26 @@ def check(three: Sequence[str], keywords: Sequence[str] | None, context: Context
         sentence = nfc(candidate)
         same = comparable(sentence)
         why = _own_reasons(sentence, tuple(nfc(word) for word in keywords) if keywords else (), context)
+        if persona and keywords and "empty" not in why and not level_fits(sentence, persona, context):
+            why.append("register_wrong")
         if sentence and same in earlier:
             why.append("duplicate")
         earlier.add(same)
         reasons.append(why)
     return reasons
+
+
+def level_fits(sentence: str, persona: Persona, context: Context) -> bool:
+    """Whether the sentence's speech level is one that the register table accepts for the persona and the partner.
+
+    A fragment has none. Where the table asks for 합쇼체, 해요체 is no rudeness, and nobody is wronged by politeness
+    from somebody whose partner is not known.
+    """
+    accepted = levels(context.interaction_partner, persona.age, persona.speech_level)
+    level = speech_level(sentence)
+    polite = level == "해요체" and "합쇼체" in accepted
+    formula = level == "합쇼체" and "해요체" in accepted
+    return level == FRAGMENT or level in accepted or polite or formula
 
 
 def comparable(sentence: str) -> str:

@@ -25,6 +25,7 @@ class Morph(NamedTuple):
 
 
 # Register synonyms (aac_practice.md, rule 9) and lemmas that Kiwi reads in more than one way.
+FRAGMENT = "조각"  # the speech level of what no predicate ends
 _SYNONYMS: tuple[frozenset[str], ...] = (
     frozenset({"나", "저", "내", "제"}),
     frozenset({"너", "네", "선생님"}),
@@ -241,7 +242,7 @@ def speech_level(sentence: str) -> str:
     if clause and re.fullmatch(r"\s*\S+( 선생님)?", call) and analyse(call)[-1].tag in ("NNG", "NNP", "XSN"):
         text = clause.strip()  # 고마워요, 엄마.
     if not text:
-        return "조각"
+        return FRAGMENT
     if _FORMAL.search(text):
         return "합쇼체"
     if text.endswith(_POLITE) or text in ("네", "예"):
@@ -250,7 +251,7 @@ def speech_level(sentence: str) -> str:
     plain = re.search(r"(안녕|은데|는데|[^,\s]야|거든|잖아|네|줘|자|게|래|지|까)$", text) is not None
     if morphs and (morphs[-1].tag in ("EF", "EC", "IC") or plain or text in ("응", "아니", "그만")):
         return "반말"
-    return "조각"
+    return FRAGMENT
 
 
 def is_question(text: str) -> bool:

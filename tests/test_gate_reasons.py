@@ -4,7 +4,7 @@ import pytest
 
 from aac.gate import check
 from aac.korean import join, predicate_stem
-from aac.records import Context
+from aac.records import Context, Persona
 
 CONTEXT = Context.parse({"time": "오후", "place": "집", "interaction_partner": "활동지원사"})
 DEEDS = [
@@ -231,3 +231,17 @@ def test_every_planted_candidate_is_refused_with_its_reason():
 )
 def test_good_sentences_pass(sentence, cards):
     assert _reason(sentence, cards) == []
+
+
+def test_a_level_that_the_partner_may_not_be_spoken_to_with_is_refused() -> None:
+    """A child's 반말 to a teacher, mixed levels, politeness between friends; only where who speaks is told."""
+    polite, intimate = Context(interaction_partner="선생님"), Context(interaction_partner="친구")
+    child = Persona(age="아동")
+    for word, plain, level in (("물", "물 마실래.", "물 마실래요."), ("집", "집에 갈 거야.", "집에 갈 거예요.")):
+        assert check([plain], [word], polite, child) == [["register_wrong"]]
+        assert check([level], [word], polite, child) == [[]]
+        assert check([plain], [word], intimate, child) == [[]]
+        assert check([level], [word], intimate, child) == [["register_wrong"]]
+        assert check([plain], [word], polite) == [[]], "nobody is known to speak"
+        assert check([plain], None, polite, child) == [[]], "without the cards' words nothing better could stand there"
+    assert check(["고맙습니다."], ["고마워요"], polite, child) == [[]]

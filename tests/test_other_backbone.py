@@ -85,14 +85,14 @@ def learn(model: Any, some: list[Row]) -> tuple[float, dict[str, torch.Tensor]]:
 
 def test_the_prompt_is_in_its_own_format(other: Any) -> None:
     encoder = other.encoder
-    ids = encoder.prompt([2, 3], Persona(), Context.parse("집에서"), ["물", "공"])
+    ids = encoder.prompt([2, 3], Persona(), Context(current_activity="쉬는 중"), ["물", "공"])
     names = {number: name for name, number in encoder.control.items()} | {0: "~", -1: "1", -2: "2"}
     shown = "".join(names.get(i) or encoder.tokenizer.decode([i], skip_special_tokens=False) for i in ids if i in names)
     said = encoder.decode([i for i in ids if i > 0 and i not in names])
     assert shown == (
         "<|im_start|>~~<|vision_start|>11<|vision_end|><|vision_start|>222<|vision_end|><|im_end|><|im_start|>"
     )
-    assert said.splitlines() == ["user", "물", "공", "상황: 활동 집에서", "카드로 내가 할 말:", "", "assistant"]
+    assert said.splitlines() == ["user", "물", "공", "상황: 활동 쉬는 중", "카드로 내가 할 말:", "", "assistant"]
     assert encoder.answer("물")[-1] == encoder.end == encoder.tokenizer.token_to_id("<|im_end|>")
 
 

@@ -159,7 +159,8 @@ def load(args: argparse.Namespace, rows: Rows) -> tuple[AACMultimodalModel, list
     model = AACMultimodalModel.load_model(checkpoint, {**rows.config, "device": device})
     rows.config["voice"] = model.config["voice"]  # whose words it was trained to write is what it is judged by
     log.info("Scoring %s", checkpoint)
-    return model, requests_of(rows.samples, encode_cards(model, rows.samples, rows.images), args.with_keywords)
+    cards = encode_cards(model, rows.samples, rows.images)
+    return model, requests_of(rows.samples, cards, args.with_keywords, model.config["voice"])
 
 
 def ask_teacher(args: argparse.Namespace, rows: Rows) -> list[list[str]]:

@@ -139,7 +139,8 @@ def _always(request: Request, place: int) -> Iterator[tuple[str, Source]]:
 
 
 def _reasons(request: Request, three: Sequence[str]) -> list[list[str]]:
-    return gate.check(three, request.words, request.context)
+    speaker = request.persona if request.voice == "first" else None
+    return gate.check(three, request.words, request.context, speaker)
 
 
 def _unlike_siblings(sentence: str, three: Sequence[Candidate], place: int) -> bool:

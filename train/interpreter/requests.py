@@ -34,7 +34,8 @@ class Request:
     """One request, checked: features of its cards instead of pictures.
 
     `too_long`: `persona` and `context` as far as texts longer than trained were left out of them. `readings`: the card
-    each picture was taken for; empty where the model has no table of known cards.
+    each picture was taken for; empty where the model has no table of known cards. `voice`: of a note about the person
+    (`third`) the speech level is not the person's.
     """
 
     features: list[Tensor]
@@ -44,6 +45,7 @@ class Request:
     keywords: list[str] | None
     too_long: list[str] = field(default_factory=list)
     readings: list[CardReading] = field(default_factory=list)
+    voice: str = "first"
 
     @property
     def words(self) -> list[str] | None:
@@ -100,7 +102,7 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
     pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
     features, image_sizes = model.encode_images(pictures)
     readings = model.cards.read(pictures) if model.cards else []
-    return Request(features, image_sizes, persona, context, keywords, list(gone), readings)
+    return Request(features, image_sizes, persona, context, keywords, list(gone), readings, model.config["voice"])
 
 
 def _images(value: Any) -> list[Any]:

@@ -66,7 +66,7 @@ def evaluate_samples(
     was_training = model.training
     model.eval()
     try:
-        requests = requests_of(samples, cards)
+        requests = requests_of(samples, cards, voice=model.config["voice"])
         said = answers(model, samples, requests, "samples", style_labels)
     finally:
         model.train(was_training)

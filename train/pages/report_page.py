@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from aac.korean import speech_level
+from aac.korean import FRAGMENT, speech_level
 from aac.persona import LEVELS
 from train.pages.page import Pictures, about, told_sources, write_html
 from train.pages.score_table import score_table
-from train.scoring.aac_metrics import FRAGMENT
 from train.scoring.registry import find, shown_keys, title
 from train.scoring.row import Prediction
 from train.scoring.table import Table

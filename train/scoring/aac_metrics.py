@@ -15,6 +15,7 @@ import numpy as np
 
 from aac.gate import polarity_kept
 from aac.korean import (
+    FRAGMENT,
     analyse,
     card_lemmas,
     content_lemmas,
@@ -27,7 +28,6 @@ from aac.persona import LEVELS, Persona
 from aac.records import Sample
 from aac.register import levels
 
-FRAGMENT = "조각"
 LEAST_CONTEXTS, MANY_CONTEXTS = 6, 21  # that tell context_relevance at all, and without a wider interval
 QUESTION_CARDS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
 

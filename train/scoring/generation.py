@@ -87,8 +87,8 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
     return encoded
 
 
-def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False) -> list[Request]:
-    """Rows to requests; with `keywords` the cards' words stand beside their pictures."""
+def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False, voice: str = "first") -> list[Request]:
+    """Rows to requests; with `keywords` the cards' words stand beside their pictures. `voice`: the model's."""
     from train.interpreter.requests import Request
 
     return [
@@ -98,6 +98,7 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False)
             persona=sample.persona,
             context=sample.context,
             keywords=list(sample.keywords) if keywords else None,
+            voice=voice,
             readings=[reading for card in sample.cards if (reading := cards[card][2])],
         )
         for sample in samples
