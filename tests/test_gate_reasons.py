@@ -163,6 +163,7 @@ def _planted():
             yield "ungrammatical", f"{thing}{josa} {form}.", [thing, state]
     for body in ("목", "손", "귀", "코", "머리"):
         yield "ungrammatical", f"{body} 수 없어요.", [body, "못"]
+        yield "ungrammatical", f"어디서 {body} 어디 있어요?", [body, "어디"]
     for body in ("발", "목", "손", "팔"):
         yield "ungrammatical", f"{body}이 부탁드립니다.", [body]
     for deed in DEEDS[:8]:
