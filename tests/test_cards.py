@@ -313,7 +313,7 @@ def test_a_card_set_is_a_folder_and_a_table(home: Path, capsys: pytest.CaptureFi
     lines = [f"img-{number:03}.png,{word},{'' if number == 1 else 'CC BY 4.0'}" for number, word in enumerate(WORDS, 1)]
     table = own / "cards.csv"
     table.write_text("\n".join(["file,keyword,licence", *lines, ""]), encoding="utf-8")
-    assert prepare(home, "--images", str(own), "--labels", str(table)) == 0
+    assert prepare(home, "--images", str(own), "--labels", str(table), "--samples-per-persona", "40") == 0
     found = read_json(home / "dataset/processed/cards.json")
     assert [card["keyword"] for card in found["cards"]] == WORDS
     assert [entry["file"] for entry in found["rejected"]] == ["img-017.png"]
