@@ -23,6 +23,7 @@ from aac.korean import FRAGMENT, Morph, analyse, speech_level
 from aac.lexicon import load_lexicon, lookup
 from aac.records import Context, Persona, nfc
 from aac.register import REGISTER_FILE, UNKNOWN, levels, partner_class
+from aac.rules import spoken
 
 # Mark-up, role labels and special tokens; a user's sentence never holds these signs.
 _CONTROL = re.compile(r"[<>{}|\\`#*_~\[\]\ufffd]|https?:|\b(?:user|assistant|system)\b|&\w+;", re.IGNORECASE)
@@ -88,7 +89,7 @@ def check(
     for candidate in three:
         sentence = nfc(candidate)
         same = comparable(sentence)
-        why = _own_reasons(sentence, tuple(nfc(word) for word in keywords) if keywords else (), context)
+        why = _own_reasons(sentence, tuple(spoken(nfc(word)) for word in keywords or ()), context)
         if persona and keywords and "empty" not in why and not level_fits(sentence, persona, context):
             why.append("register_wrong")
         if sentence and same in earlier:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aac.lexicon import lookup
 from aac.records import nfc
+from aac.rules import spoken
 
 if TYPE_CHECKING:
     from kiwipiepy import Kiwi
@@ -192,7 +193,7 @@ _PROBES = (
 
 def card_lemmas(keyword: str) -> set[str]:
     """The lemmas that show a card in a sentence (several for 손을 씻다)."""
-    return set(_card_lemmas(nfc(keyword)))
+    return set(_card_lemmas(spoken(nfc(keyword))))
 
 
 def _same(lemma: str, found: set[str]) -> bool:
@@ -217,7 +218,7 @@ _RESPECTFUL = {"먹다": "드[시세셨셔실십]", "마시다": "드[시세셨�
 @lru_cache(maxsize=200_000)
 def covers(sentence: str, keyword: str) -> bool:
     """Whether the sentence says the card: its lemmas, a register synonym, or its own words on the surface."""
-    sentence, keyword = nfc(sentence), nfc(keyword)
+    sentence, keyword = nfc(sentence), spoken(nfc(keyword))
     if pattern := _PATTERNS.get(keyword):
         return re.search(pattern, sentence) is not None
     if (polite := _RESPECTFUL.get(keyword)) and re.search(polite, sentence):

@@ -26,6 +26,7 @@ CONTEXT_FIELDS = tuple(name for name, kind in CONTEXT.items() if kind.origin == 
 TWICE = "\0twice"
 _HANGUL = re.compile("[가-힣]")
 _SIZE = re.compile(r"[\d\s_.,xX×*-]*(px|pt)?")
+SENSE = re.compile(r"\s*[(\[（]([^()\[\]（）]*)[)\]）]\s*$")  # 배(과일)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
@@ -66,6 +67,11 @@ def card_word(label: str) -> str:
     """A label as a sentence can hold it: signs that nobody sees (zero width, direction) gone, `_` a space."""
     seen = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
     return " ".join(nfc(seen).replace("_", " ").split())
+
+
+def spoken(keyword: str) -> str:
+    """What one hears of a card's word, without what it means: 배 of 배(과일) (`labels.py`)."""
+    return SENSE.sub("", keyword) or keyword
 
 
 def card_name_problem(name: str) -> str:
