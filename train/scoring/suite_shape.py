@@ -1,0 +1,119 @@
+"""Forms that nobody says, seen by their letters: particles, stems, repetitions, things that feel, lists of words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+from aac.lexicon import load_lexicon, lookup
+from aac.soundness import ungrammatical
+from train.scoring.suite_words import START
+
+_BROKEN = re.compile(
+    "|".join((
+        r"(?:을를|를을|은는|는은|가를|를가|에를|에서를|랑을|(?<!호)랑이|한테를|(?<!포)도를|요를|요을|를요)(?=[\s.,?!]|$)",
+        r"^(?:은|는|을|를|에서) |고[를을] |(?:^| )지 ?[마말]",
+        r"뭘(?:이|을)|뭘(?:예요|이에요|이야)|(?:누구|어디|뭐|여기)이(?:야|에요)|서이(?:야|에요)|다요[.?!]",
+        r"[을를] (?:어디|누구|뭐|언제)(?:예요|야|입니까)",
+        rf"{START}(?:이게|이거|그게) (?:이게|이거|그게)|싶지? ?싶|{START}안 싫|싫 않",
+        r"(?<!는 )(?<!은 )(?<!한 )(?:것|걸) (?:좀 )?도와",
+        r"[A-SU-Za-z]|[{}<>|]|이 말이|라는 말이|이야기(?:예요|야|입니다| 좀)",
+    ))
+)  # fmt: skip
+_REPEATED = {"더", "빨리", "많이", "천천히", "조금", "네", "응", "아니", "아니요", "안녕", "정말", "너무", "잘", "제발"}
+# Particles that do not follow a coda, or nothing but one.
+_NOT_CLOSED = ("를", "가", "는", "와", "랑", "예요")
+_NOT_OPEN = ("을", "이", "은", "과", "이랑", "으로", "이에요", "이야")
+_CODA_L = 8
+# Nouns that begin other words, and nouns that end like an object.
+_OTHERWISE = ("이", "말", "소", "차", "배", "새", "눈")
+_SEASONS = ("가을", "마을", "노을")
+_FELT = "아프|아파|아픈|배고|배가 고|목마|목말|졸리|졸려|피곤|심심|외로|어지|추워|추운|춥|더워|더운|덥"
+_THINGS = ("food", "fruit", "drink", "clothes", "thing", "media", "study", "vehicle")
+_HELPED = ("person", "study", "toy")
+
+
+def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
+    """The places of a sentence that are no Korean, also by the gate's judgement."""
+    if m := _BROKEN.search(text):
+        yield m.group()
+    words = [word.strip(".,?!~") for word in text.split()]
+    yield from (" ".join(pair) for pair in pairwise(words) if _unlike_neighbours(*pair))
+    yield from (" ".join(pair) for pair, times in Counter(pairwise(words)).items() if times > 1)
+    yield from (word for word in words if _wrong_particle(word) or word in _bare_stems())
+    yield from _dictionary_forms(text)
+    yield from _things_that_feel(text)
+    parts = [part.strip(" .?!") for part in text.split(",")]
+    if len(parts) > 1 and all(part in cards for part in parts) and any(part.endswith("다") for part in parts):
+        yield "a list"
+    if ungrammatical(text, cards):
+        yield "as the gate says"
+
+
+def _coda(word: str) -> int:
+    """The number of the last syllable's coda; 0: none, or no Hangul."""
+    return (ord(word[-1]) - ord("가")) % 28 if word and "가" <= word[-1] <= "힣" else 0
+
+
+def _unlike_neighbours(one: str, other: str) -> bool:
+    """Twice the same, 수 without -ㄹ, 것 of a noun, two objects."""
+    noun = (card := lookup(one)) is not None and card.pos == "noun"
+    return (
+        (one == other and one not in _REPEATED)
+        or (re.fullmatch("수[가는]?", other) is not None and _coda(one) != _CODA_L)
+        or (other in ("것", "걸") and noun)
+        or (_object(one) and _object(other))
+    )
+
+
+def _object(word: str) -> bool:
+    card = lookup(word[:-1])
+    return word[-1:] in ("을", "를") and (word[:-1] in ("나", "저", "너") or (card is not None and card.pos == "noun"))
+
+
+def _wrong_particle(word: str) -> bool:
+    """Whether a particle does not fit the syllable before it: 물를, 사과을, 목도리이랑."""
+    if word[-1:] == "를" and _coda(word[:-1]):
+        return True
+    if len(word) > 1 and word[-1] == "을" and not _coda(word[:-1]) and word not in _SEASONS:
+        return True
+    for length in range(len(word) - 1, 0, -1):
+        noun, rest = word[:length], word[length:]
+        card = lookup(noun)
+        if card and card.pos in ("noun", "person", "place") and noun not in _OTHERWISE:
+            coda = _coda(noun)
+            if rest in ("로", "으로"):
+                return (rest == "으로") != (coda not in (0, _CODA_L))
+            return rest in (_NOT_CLOSED if coda else _NOT_OPEN)
+    return False
+
+
+@lru_cache(maxsize=1)
+def _bare_stems() -> frozenset[str]:
+    """Stems that no word ends with: 벗, 피곤하."""
+    stems = (card.keyword[:-1] for card in load_lexicon() if card.keyword.endswith("다"))
+    bare = (stem for stem in stems if _coda(stem) not in (0, _CODA_L) or stem.endswith(("하", "프", "시", "르")))
+    return frozenset(bare) - {"있", "없"}
+
+
+def _dictionary_forms(text: str) -> Iterator[str]:
+    """Of a verb anywhere, of an adjective where the sentence goes on (예쁘다. is a sentence)."""
+    for found in re.finditer(r"([가-힣]+다)(?=([\s,.?!]|$))", text):
+        card = lookup(found[1])
+        if card and (card.pos == "verb" or (card.pos == "adjective" and found[2] in (" ", ","))):
+            yield found[1]
+
+
+def _things_that_feel(text: str) -> Iterator[str]:
+    """약이 아파요, 화장실을 도와주세요."""
+    for found in re.finditer(rf"{START}([가-힣]+?)[이가]? (?:{_FELT})", text):
+        card = lookup(found[1])
+        if card and card.category in _THINGS and card.keyword != "배":
+            yield found.group()
+    for found in re.finditer(rf"{START}([가-힣]+?)[을를] (?:좀 )?도와", text):
+        card = lookup(found[1])
+        if card and card.category not in _HELPED:
+            yield found.group()
