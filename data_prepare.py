@@ -3,6 +3,7 @@
 python data_prepare.py --steps 1 2 3 4 5 6 7 8
 python data_prepare.py --steps 8 --overwrite
 python data_prepare.py --steps 8 --teacher openai --dry-run
+python data_prepare.py --board my_board.obz
 python data_prepare.py --append
 python data_prepare.py --check
 python data_prepare.py --forget 7
@@ -48,6 +49,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, metavar="DIR", help="cards, <id>_<keyword>.png (default dataset/images)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="what is made (default dataset/processed)")
     parser.add_argument("--personas", type=Path, metavar="FILE", help="default: dataset/persona.json")
+    parser.add_argument(
+        "--board", type=Path, metavar="FILE", help="first put the cards of an .obf or .obz into the images"
+    )
     parser.add_argument("--labels", type=Path, metavar="CSV", help="keywords of cards whose file names hold none")
     parser.add_argument(
         *("--samples-per-persona",), type=int, metavar="N", help=f"default: {SAMPLES}; --append: as many more"
@@ -83,6 +87,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.forget is not None and args.dry_run:
         parser.error("--forget has no --dry-run: it names each file that it changes")
+    if args.board and args.dry_run:
+        parser.error("--board has no --dry-run: what it reads is written to the images folder")
     if args.append and args.overwrite:
         parser.error("--append changes nothing that exists; --overwrite makes it anew: give one of them")
     for name, least in (("samples_per_persona", 1), ("clusters", 1), ("start", 0), ("limit", 1)):
@@ -182,6 +188,10 @@ def work(args: argparse.Namespace) -> int:
             from dataset.prepare.forget import forget
 
             return forget(args.forget, options)
+        if args.board:
+            from dataset.prepare.board import import_board
+
+            logging.getLogger("aac").info("%s: %s", args.board, import_board(args.board, options))
         if args.append:
             run_append(options, args.samples_per_persona, 8 in args.steps, args.dry_run)
         else:

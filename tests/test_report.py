@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+from aac import fonts
 from aac.io import UserError
 from aac.records import Context, Persona, Sample
 from train.pages import demo_page, demo_picture
@@ -163,7 +164,7 @@ def test_png_draws_hangul_and_cards(items, images, tmp_path):
 def test_font_draws_different_signs_differently():
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(demo_picture.korean_font()), 40)
+    font = ImageFont.truetype(str(fonts.korean_font()), 40)
     shapes = set()
     for sign in "물컵줘뷁힣":
         sheet = Image.new("L", (60, 60))
@@ -176,7 +177,7 @@ def test_without_a_korean_font_nothing_is_drawn(items, images, tmp_path, monkeyp
     from importlib.resources import files
 
     latin = files("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"
-    monkeypatch.setattr(demo_picture, "_fonts", lambda: iter([latin, "no such font.ttf"]))
+    monkeypatch.setattr(fonts, "_fonts", lambda: iter([latin, "no such font.ttf"]))
     with pytest.raises(UserError, match="no Korean font"):
         demo_picture.draw_png(tmp_path / "demo.png", items, images)
     assert not (tmp_path / "demo.png").exists()
@@ -185,8 +186,8 @@ def test_without_a_korean_font_nothing_is_drawn(items, images, tmp_path, monkeyp
 def test_long_lines_are_broken():
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(demo_picture.korean_font()), 20)
+    font = ImageFont.truetype(str(fonts.korean_font()), 20)
     text = "저녁에 물을 마시고 싶어요 " + "가" * 60
-    lines = demo_picture._wrapped(text, font, 200)
+    lines = fonts.wrapped(text, font, 200)
     assert all(font.getlength(line) <= 200 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac.io import UserError, write_atomic
+from aac.fonts import korean_font, wrapped
+from aac.io import write_atomic
 from train.pages.page import about, credit, thumbnail, told_sources
 from train.scoring.row import Prediction
 
@@ -19,54 +17,6 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
     Line = tuple[str, FreeTypeFont, str]  # with its colour
-
-# The package of requirements.txt, then what systems ship.
-_FONT_PACKAGE, _FONT_FILE = "pylopdf_fonts_ko", "NotoSansKR-Regular.otf"
-_SYSTEM_FONTS = (
-    "NotoSansKR-Regular.otf",
-    "NotoSansCJK-Regular.ttc",
-    "NanumGothic.ttf",
-    "AppleSDGothicNeo.ttc",
-    "malgun.ttf",
-)
-
-
-def korean_font() -> Path | str:
-    """A font that draws Hangul: the package's, else one of the system's.
-
-    Raises:
-        UserError: this machine has none; a picture would hold empty boxes.
-    """
-    for font in _fonts():
-        if _draws_hangul(font):
-            return font
-    raise UserError(
-        "no Korean font on this machine, so no picture was drawn: "
-        "`pip install -r requirements.txt` brings one, or install Noto Sans KR or Nanum Gothic"
-    )
-
-
-def _fonts() -> Iterator[Path | str]:
-    spec = find_spec(_FONT_PACKAGE)
-    if spec and spec.origin:
-        yield Path(spec.origin).with_name(_FONT_FILE)
-    if shutil.which("fc-match"):
-        found = subprocess.run(["fc-match", "-f", "%{file}", ":lang=ko"], capture_output=True, text=True)
-        if found.stdout:
-            yield Path(found.stdout)
-    yield from _SYSTEM_FONTS  # Pillow searches the system's font folders
-
-
-def _draws_hangul(font: Path | str) -> bool:
-    from PIL import ImageFont
-
-    try:
-        face = ImageFont.truetype(str(font), 24)
-    except OSError:
-        return False
-    shapes = [bytes(face.getmask(sign)) for sign in ("가", "힣", "\U0010fffd")]  # the last one is in no font
-    return len(set(shapes)) == 3
-
 
 _WIDTH, _MARGIN, _TILE, _CAPTION = 1200, 36, 120, 34
 _TEXT_LEFT = _MARGIN * 2 + 4 * (_TILE + 12)
@@ -89,7 +39,7 @@ def draw_png(path: str | Path, predictions: Sequence[Prediction], images: Path) 
         lines = _lines(prediction, fonts)
         strips.append((prediction, lines, max(_TILE + _CAPTION, sum(_line_height(font) for _, font, _ in lines)) + 40))
     credited = " ".join(credit([images / card for p in predictions for card in p.sample.cards]).split())
-    small_print = _wrapped(credited, fonts[_TINY], _WIDTH - 2 * _MARGIN)
+    small_print = wrapped(credited, fonts[_TINY], _WIDTH - 2 * _MARGIN)
     height = _MARGIN + sum(tall + 20 for _, _, tall in strips) + len(small_print) * _line_height(fonts[_TINY]) + 16
     sheet = Image.new("RGB", (_WIDTH, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -101,7 +51,7 @@ def draw_png(path: str | Path, predictions: Sequence[Prediction], images: Path) 
             if picture := thumbnail(images / card):
                 sheet.paste(picture.resize((_TILE, _TILE)), (left, top + 20))
             draw.rounded_rectangle((left, top + 20, left + _TILE, top + 20 + _TILE), 8, None, _LINE, 2)
-            name = _wrapped(word, fonts[_MIDDLE], _TILE + 10)[0]
+            name = wrapped(word, fonts[_MIDDLE], _TILE + 10)[0]
             draw.text((left + _TILE / 2, top + 26 + _TILE), name, _INK, fonts[_MIDDLE], anchor="ma")
         _write(draw, lines, _TEXT_LEFT, top + 20)
         top += tall + 20
@@ -117,7 +67,7 @@ def _lines(prediction: Prediction, fonts: dict[int, FreeTypeFont]) -> list[Line]
     parts += [(f"{number}. {text}", _LARGE, _INK) for number, text in enumerate(prediction.candidates, 1)]
     parts += [(f"※ {note}", _SMALL, _QUIET) for note in told_sources(prediction.notes)]
     room = _WIDTH - _TEXT_LEFT - _MARGIN * 2
-    return [(line, fonts[size], ink) for text, size, ink in parts for line in _wrapped(text, fonts[size], room)]
+    return [(line, fonts[size], ink) for text, size, ink in parts for line in wrapped(text, fonts[size], room)]
 
 
 def _write(draw: ImageDraw, lines: Sequence[Line], left: int, down: int) -> None:
@@ -128,19 +78,3 @@ def _write(draw: ImageDraw, lines: Sequence[Line], left: int, down: int) -> None
 
 def _line_height(font: FreeTypeFont) -> int:
     return round(font.size * 1.55)
-
-
-def _wrapped(text: str, font: FreeTypeFont, room: int) -> list[str]:
-    """Lines that fit, broken between words; a word too long alone is broken anywhere."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and font.getlength(f"{lines[-1]} {word}") <= room:
-            lines[-1] += f" {word}"
-            continue
-        if lines[-1]:
-            lines.append("")
-        for sign in word:
-            if font.getlength(lines[-1] + sign) > room:
-                lines.append("")
-            lines[-1] += sign
-    return lines
