@@ -101,13 +101,13 @@ class Age(Word):
     elder from 65."""
 
     def problem(self, value: Any) -> str:
-        years = _years(value)
+        years = years_of(value)
         if (years is None and not super().problem(value)) or (years is not None and years <= OLDEST):
             return ""
         return f"years (0 to {OLDEST}) or one of {', '.join(self.values)}; empty where unknown"
 
     def read(self, value: Any) -> str:
-        years = _years(value)
+        years = years_of(value)
         if years is None:
             return super().read(value)
         return self.values[0 if years <= 12 else 1 if years <= 18 else 2 if years < 65 else 3]
@@ -145,7 +145,7 @@ class Numbers(Text):
         return [int(number) for number in value or ()]
 
 
-def _years(value: Any) -> int | None:
+def years_of(value: Any) -> int | None:
     """Years of age, of tens of years the middle; None where a value speaks of none."""
     if isinstance(value, bool):
         return None

@@ -1,4 +1,4 @@
-"""`--forget PERSONA_ID`: a person leaves the persona file, the data, the journal, the corrections and the logs.
+"""`--forget PERSONA_ID`: a person leaves the persona file, the data, the journals, the corrections and the logs.
 
 The sums of the journal's ledger stay, without the person. Files that hold sentences and cannot be cut (pages, pictures
 of them) are deleted whole: they can be made again. What cannot be removed is said: weights remember.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aac.feedback import Feedback
 from aac.io import UserError, read_json, read_text, write_atomic, write_json
 from dataset.prepare.journal import forget_person
 from dataset.prepare.options import Options
@@ -54,6 +55,9 @@ def forget(person: int, options: Options) -> int:
                 traces.rows.add(entry.get("id", 0))
     changed: dict[Path, str] = {}
     _count(changed, options.journal, forget_person(options.journal, person), "answers")
+    feedback = Feedback(options.feedback)
+    if feedback.delete(person):
+        changed[feedback.path(person)] = "deleted"
     for path in _logs(options):
         if path.suffix == ".jsonl":
             _count(changed, path, _cut_lines(path, traces), "lines")
@@ -67,7 +71,9 @@ def forget(person: int, options: Options) -> int:
         for path in _data_files(options):
             _count(changed, path, _cut_entries(path, traces), "records")
     if not changed:
-        raise UserError(f"--forget {person}: nobody has this id in {options.personas}, {options.output} or the journal")
+        raise UserError(
+            f"--forget {person}: nobody has this id in {options.personas}, {options.output} or the journals"
+        )
     for folder in {options.output, options.home, options.personas.parent}:
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink()

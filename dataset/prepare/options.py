@@ -48,6 +48,11 @@ class Options:
         return self.home / "teacher_journal.jsonl"
 
     @property
+    def feedback(self) -> Path:
+        """What people did with the sentences they were offered, a file a person."""
+        return self.home / "feedback"
+
+    @property
     def asked(self) -> tuple[str, str]:
         """Whom a remote teacher asks, and in which voice."""
         return (self.remote.model, self.remote.voice) if self.remote else ("", "first")

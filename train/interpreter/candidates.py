@@ -34,6 +34,8 @@ class Source(StrEnum):
     KEYWORDS = "keywords", "카드 낱말 그대로", False
     FIXED = "fixed", "미리 정해 둔 문장", False
     UNKNOWN = "unknown card", "모르는 그림", False
+    OWN = "own", "전에 쓴 말", False
+    LIKE_OWN = "like own", "전에 쓴 말처럼", False
 
     def __new__(cls, value: str, korean: str, from_model: bool) -> Self:
         member = str.__new__(cls, value)
