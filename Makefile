@@ -1,9 +1,10 @@
-# `make demo`: the whole product on this machine. `make test`: the tests. Both set up .venv first.
+# `make demo`: the whole product on this machine. `make serve`: its model behind OpenAI's API. `make test`: the tests.
+# Each sets up .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint
+.PHONY: demo serve test lint
 
 $(VENV)/.installed: requirements.txt train/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -13,6 +14,9 @@ $(VENV)/.installed: requirements.txt train/requirements.txt
 
 demo: $(VENV)/.installed
 	"$(BIN)/python" train/demo.py
+
+serve: $(VENV)/.installed
+	"$(BIN)/python" train/serve.py
 
 test: $(VENV)/.installed
 	"$(BIN)/python" -m ruff check .

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 READING = 2  # counts up when a picture comes out otherwise than before: what was computed from pictures is then stale
-MOST_PIXELS = 25_000_000  # of a card: A4 at 300 dpi has 8.7 million
-MOST_REQUEST_PIXELS = 16_000_000
+MOST_PIXELS = 16_000_000  # of a card: A4 at 300 dpi has 8.7 million
 MOST_BYTES = 100_000_000
 FLATTEST = 300  # sides may differ so many times
 # Not all that PIL knows: its reader of EPS starts another program.
@@ -39,16 +38,16 @@ class PictureError(UserError):
         self.reason = reason
 
 
-def open_picture(path: str | Path, most: int = MOST_PIXELS) -> Image:
+def open_picture(path: str | Path) -> Image:
     """A picture file as `plain` gives it.
 
     Raises:
-        PictureError: missing, no picture, damaged, or with more than `most` pixels (judged before it is decoded).
+        PictureError: missing, no picture, damaged, or with more than MOST_PIXELS (judged before it is decoded).
     """
-    return plain(decoded(file_bytes(path), path, most), name=path)
+    return plain(decoded(file_bytes(path), path), name=path)
 
 
-def given_picture(value: Any, name: str, most: int = MOST_REQUEST_PIXELS) -> Image:
+def given_picture(value: Any, name: str) -> Image:
     """A picture as an app hands it over, as `plain` gives it.
 
     Args:
@@ -65,17 +64,17 @@ def given_picture(value: Any, name: str, most: int = MOST_REQUEST_PIXELS) -> Ima
         if isinstance(value, str) and re.match(r"(https?|ftp|data):", value):
             raise PictureError(name, "an address is not fetched: download the picture and give its path")
         if isinstance(value, str | Path):
-            return open_picture(value, most)
+            return open_picture(value)
         if hasattr(value, "read"):
             value = value.read()
         if isinstance(value, bytes | bytearray | memoryview):
-            return plain(decoded(bytes(value), name, most), name=name)
+            return plain(decoded(bytes(value), name), name=name)
         if hasattr(value, "__array__") and not isinstance(value, Image.Image):
-            value = _from_array(value, name, most)
+            value = _from_array(value, name)
         if not isinstance(value, Image.Image):
             kind = type(value).__name__
             raise PictureError(name, f"a PIL picture, a path, bytes or an array is needed, not {kind}")
-        _judge_size(value, name, most)
+        _judge_size(value, name)
         return plain(value, name=name)
 
 
@@ -94,18 +93,32 @@ def file_bytes(path: str | Path) -> bytes:
         return path.read_bytes()
 
 
-def decoded(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image:
+def picture_format(data: bytes, name: str | Path) -> str:
+    """A picture file's format ("PNG", "JPEG", ...) by its header: the size is judged, nothing is decoded.
+
+    Raises:
+        PictureError: no picture, or with more than MOST_PIXELS.
+    """
+    return _first_frame(data, name, load=False).format or ""
+
+
+def decoded(data: bytes, name: str | Path) -> Image:
     """The first frame of a picture file's content, as it is stored.
 
     Raises:
-        PictureError: no picture, damaged, or with more than `most` pixels.
+        PictureError: no picture, damaged, or with more than MOST_PIXELS.
     """
+    return _first_frame(data, name, load=True)
+
+
+def _first_frame(data: bytes, name: str | Path, load: bool) -> Image:
     from PIL import Image
 
     def first_frame(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=[kind for kind in _FORMATS if kind in Image.OPEN])
-        _judge_size(image, name, most)
-        image.load()
+        _judge_size(image, name)
+        if load:
+            image.load()
         return image
 
     with _faults(name):
@@ -173,10 +186,10 @@ def _faults(name: str | Path) -> Iterator[None]:
         raise PictureError(name, f"damaged picture: {str(error) or type(error).__name__}") from None
 
 
-def _judge_size(image: Image, name: str | Path, most: int) -> None:
+def _judge_size(image: Image, name: str | Path) -> None:
     """By what the header says, before anything is decoded."""
     width, height = image.size
-    if width * height > most:
+    if width * height > MOST_PIXELS:
         raise PictureError(name, f"too many pixels to be a card: {width}x{height} (a bomb?)")
     if max(width, height) > FLATTEST * min(width, height):
         raise PictureError(name, f"too flat to be a card: {width}x{height}")
@@ -231,7 +244,7 @@ def _eight_bits(image: Image) -> Image:
     return grey
 
 
-def _from_array(value: Any, name: str, most: int) -> Image:
+def _from_array(value: Any, name: str) -> Image:
     import numpy as np
     from PIL import Image
 
@@ -246,7 +259,7 @@ def _from_array(value: Any, name: str, most: int) -> Image:
         array = array[..., 0]
     if array.dtype.kind not in "buif" or 0 in array.shape or not (array.ndim == 2 or array.shape[2:] in ((3,), (4,))):
         raise PictureError(name, f"an array of {array.dtype} {array.shape} is no picture: give (height, width, 3)")
-    if array.shape[0] * array.shape[1] > most:
+    if array.shape[0] * array.shape[1] > MOST_PIXELS:
         raise PictureError(name, f"too many pixels to be a card: {array.shape[1]}x{array.shape[0]}")
     if not (array.dtype.kind == "b" or (array.min() >= 0 and array.max() <= 65535)):  # NaN is neither
         raise PictureError(name, "an array's values lie in 0..1, 0..255 or 0..65535")

@@ -84,6 +84,14 @@ def model() -> Any:
     return fresh_model()
 
 
+@pytest.fixture(scope="session")
+def answerer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The server's side of the model, with six known cards."""
+    from tests.serving import small_answerer
+
+    return small_answerer(tmp_path_factory.mktemp("cards"))
+
+
 @pytest.fixture
 def cards(tmp_path: Path) -> list[Path]:
     """Six card files with Hangul names, in a folder whose path holds a space and Hangul."""

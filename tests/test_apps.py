@@ -12,7 +12,8 @@ import pytest
 from conftest import fresh_model, pictures
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ("data_prepare", "train.train", "train.evaluate", "train.interpret", "train.export", "train.demo")
+VERBS = ("data_prepare",)
+VERBS += tuple(f"train.{name}" for name in ("train", "evaluate", "interpret", "serve", "export", "demo"))
 
 FORK = """
 import multiprocessing, os, sys

@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("aac", "dataset", "train")
-VERBS = {f"train.{name}" for name in ("train", "evaluate", "interpret", "export", "demo")} | {"data_prepare"}
+VERBS = {f"train.{name}" for name in ("train", "evaluate", "interpret", "serve", "export", "demo")} | {"data_prepare"}
 # The model's public face opens onto the interpreter, so it is a room of its own above it.
 FACE = "train.models.aac_multimodal_model"
-ROOMS = ("config", "models", "data", "interpreter", "loop", "scoring", "pages", "utils")
+ROOMS = ("config", "models", "data", "interpreter", "loop", "scoring", "pages", "server", "utils")
 
 Imports = Mapping[str, set[str]]
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
@@ -22,11 +22,22 @@ from train.models.known_cards import CardReading
 from train.models.limits import shortened
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from train.models.network import Network
 
 log = logging.getLogger("aac")
 ARGUMENTS = ("images", "persona_info", "context_info", "keywords")
 LONGEST_WORD = 60  # characters of a card's word
+
+
+class EncodedCard(NamedTuple):
+    """A picture as a request keeps it, encoded once: its features and size (`Network.encode_images`), and the known
+    card that it was taken for, where the model has a table of them."""
+
+    features: Tensor
+    image_size: tuple[int, int]
+    reading: CardReading | None
 
 
 @dataclass
@@ -99,10 +110,29 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
     persona, context, gone = shortened(model.encoder, model.longest, persona, context)
     for name, fields in gone.items():
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
-    pictures = [given_picture(image, f"images: picture {number}") for number, image in enumerate(images, start=1)]
-    features, image_sizes = model.encode_images(pictures)
-    readings = model.cards.read(pictures) if model.cards else []
+    cards = _encoded(model, images)
+    readings = [card.reading for card in cards if card.reading]
+    features, image_sizes = [card.features for card in cards], [card.image_size for card in cards]
     return Request(features, image_sizes, persona, context, keywords, list(gone), readings, model.config["voice"])
+
+
+def _encoded(model: Network, images: Sequence[Any]) -> list[EncodedCard]:
+    """The pictures of a request, those among them encoded that are not yet."""
+    given = [
+        image if isinstance(image, EncodedCard) else given_picture(image, f"images: picture {number}")
+        for number, image in enumerate(images, start=1)
+    ]
+    fresh = iter(encode_pictures(model, [image for image in given if not isinstance(image, EncodedCard)]))
+    return [image if isinstance(image, EncodedCard) else next(fresh) for image in given]
+
+
+def encode_pictures(model: Network, pictures: Sequence[Image]) -> list[EncodedCard]:
+    """RGB pictures (`aac.pictures`), encoded together; a request may hold them in the place of its images."""
+    if not pictures:
+        return []
+    features, image_sizes = model.encode_images(pictures)
+    readings = model.cards.read(pictures) if model.cards else [None] * len(pictures)
+    return list(map(EncodedCard, features, image_sizes, readings))
 
 
 def _images(value: Any) -> list[Any]:
@@ -124,11 +154,15 @@ def _keywords(value: Any, count: int) -> list[str] | None:
         raise UserError(f"keywords: a list of words is needed, one for each image, not {type(value).__name__}")
     if len(value) != count:
         raise UserError(f"keywords: {len(value)} words for {count} images; give one for each, in their order")
-    return [_word(word, f"keywords: word {number}") for number, word in enumerate(value, start=1)]
+    return [checked_word(word, f"keywords: word {number}") for number, word in enumerate(value, start=1)]
 
 
-def _word(value: Any, where: str) -> str:
-    """A card's word as sentences hold it."""
+def checked_word(value: Any, where: str) -> str:
+    """A card's word as sentences hold it.
+
+    Raises:
+        UserError: no sentence can hold it.
+    """
     if not isinstance(value, str):
         raise UserError(f"{where}: a text is needed, or no keywords at all; not {shown(value)}")
     if len(value) > LONGEST_WORD:

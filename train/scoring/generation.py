@@ -15,12 +15,10 @@ from train.scoring.row import Prediction
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from train.interpreter.requests import Request
-    from train.models.known_cards import CardReading
+    from train.interpreter.requests import EncodedCard, Request
     from train.models.network import Network
 
-    # File name to tower features, size, and the card it was taken for.
-    Cards = Mapping[str, tuple[Tensor, tuple[int, int], CardReading | None]]
+    Cards = Mapping[str, EncodedCard]  # by file name
 
 BATCH = 32
 
@@ -74,15 +72,13 @@ def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Car
     """
     from aac.pictures import open_picture
     from train.data.dataset import find_images
+    from train.interpreter.requests import encode_pictures
 
-    encoded: dict[str, tuple[Tensor, tuple[int, int], CardReading | None]] = {}
+    encoded: dict[str, EncodedCard] = {}
     paths = find_images(samples, images)
     for first in range(0, len(paths), BATCH):
         group = paths[first : first + BATCH]
-        pictures = [open_picture(path) for path in group]
-        readings = model.cards.read(pictures) if model.cards else [None] * len(group)
-        features, image_sizes = model.encode_images(pictures)
-        cards = zip(features, image_sizes, readings, strict=True)
+        cards = encode_pictures(model, [open_picture(path) for path in group])
         encoded |= {nfc(path.name): card for path, card in zip(group, cards, strict=True)}
     return encoded
 
@@ -93,13 +89,13 @@ def requests_of(samples: Sequence[Sample], cards: Cards, keywords: bool = False,
 
     return [
         Request(
-            features=[cards[card][0] for card in sample.cards],
-            image_sizes=[cards[card][1] for card in sample.cards],
+            features=[cards[card].features for card in sample.cards],
+            image_sizes=[cards[card].image_size for card in sample.cards],
             persona=sample.persona,
             context=sample.context,
             keywords=list(sample.keywords) if keywords else None,
             voice=voice,
-            readings=[reading for card in sample.cards if (reading := cards[card][2])],
+            readings=[reading for card in sample.cards if (reading := cards[card].reading)],
         )
         for sample in samples
     ]
