@@ -41,7 +41,7 @@ def application(answerer: Any, settings: Settings | None = None, **service: Any)
 
 
 @contextmanager
-def testing(answerer: Any, settings: Settings | None = None, **service: Any) -> Iterator[Any]:
+def client_of(answerer: Any, settings: Settings | None = None, **service: Any) -> Iterator[Any]:
     """Starlette's client of such a server; its Host is localhost."""
     from starlette.testclient import TestClient
 

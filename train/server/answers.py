@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,9 @@ class Answerer:
             for entry, card in zip(some, encode_pictures(model, pictures), strict=True):
                 kept = card._replace(features=card.features.cpu())
                 self.known.setdefault(str(entry["id"]), (entry["keyword"], kept))
+        # Of two cards with one word (배) neither stands for the word.
+        words = Counter(word for word, _ in self.known.values())
+        self._by_word = {card[0]: card for card in self.known.values() if words[card[0]] == 1}
         (self._blank,) = encode_pictures(model, [Image.new("RGB", (224, 224), "white")])
 
     def cost(self) -> float:
@@ -139,13 +143,17 @@ class Answerer:
         return request
 
     def _card(self, card: Card, where: str) -> tuple[str, Any]:
-        """A card's word, where it is told, and its picture, encoded or not."""
-        if card.id:
-            if card.id not in self.known:
-                raise bad(f"{where}.id", "no card of this server has this id; give its image or its word")
-            word, encoded = self.known[card.id]
-            return card.word or word, encoded._replace(features=encoded.features.to(self.model.device))
-        return card.word, card.picture or self._blank
+        """A card's word, where it is told, and its picture, encoded or not; of a word alone that of the known card
+        with it, else a blank one."""
+        if card.id and card.id not in self.known:
+            raise bad(f"{where}.id", "no card of this server has this id; give its image or its word")
+        if card.picture:
+            return card.word, card.picture
+        known = self.known.get(card.id) or self._by_word.get(card.word)
+        if not known:
+            return card.word, self._blank
+        word, encoded = known
+        return card.word or word, encoded._replace(features=encoded.features.to(self.model.device))
 
     def _answer(self, question: Question, request: Request, three: list[Candidate]) -> Answer:
         lengthen(request, three, question.least)

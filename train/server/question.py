@@ -99,9 +99,10 @@ def read_cards(cards: list[Card]) -> tuple[Card, ...]:
 
 def read_card(value: Any, where: str) -> Card:
     """`{"id": 200}`, `{"image": "data:image/png;base64,..."}`, `{"word": "물"}`; a word may stand beside the others."""
-    if not isinstance(value, dict) or not value or set(value) - {"id", "image", "word"}:
+    parts = [value.get(name) for name in ("id", "image", "word")] if isinstance(value, dict) else []
+    if all(part is None for part in parts) or set(value) - {"id", "image", "word"}:
         raise bad(where, "an object with id, image or word is needed")
-    identity, picture, word = value.get("id"), value.get("image"), value.get("word")
+    identity, picture, word = parts
     if identity is not None and picture is not None:
         raise bad(where, "id or image, not both")
     good = isinstance(identity, int | str) and not isinstance(identity, bool) and len(str(identity)) <= LONGEST_WORD
