@@ -3,11 +3,11 @@ kept: no model, only what the sentence says.
 
 Reasons, in the order in which they are given:
 `empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `repeats` (a loop),
-`card_missing`, `polarity_flipped` (by the denials of the sentence, and of every clause: `refusal.py`), `person_added`,
-`number_added`, `predicate_added` and `content_added` (`content.py`), `ungrammatical`, `order_wrong`, `tense_wrong`,
-`title_wrong` and `many_sentences` (`soundness.py`), `duplicate` (of an earlier candidate). All from `card_missing` to
-`many_sentences` are judged only where the cards' words are known: without `keywords` the other six remain.
-`unfinished`, an answer that was cut off, only the decoder can tell.
+`harm_wished` (`harm.py`), `card_missing`, `polarity_flipped` (of the sentence, and of every clause: `refusal.py`),
+`person_added`, `number_added`, `predicate_added` and `content_added` (`content.py`), `ungrammatical`, `order_wrong`,
+`tense_wrong`, `title_wrong` and `many_sentences` (`soundness.py`), `duplicate` (of an earlier candidate). All from
+`card_missing` to `many_sentences` are judged only where the cards' words are known: without `keywords` the other seven
+remain. `unfinished`, an answer that was cut off, only the decoder can tell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-from aac import content, heard, refusal, soundness
+from aac import content, harm, heard, refusal, soundness
 from aac.io import read_json
 from aac.korean import FRAGMENT, Morph, analyse, speech_level
 from aac.lexicon import load_lexicon, lookup
@@ -154,6 +154,8 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("particle_wrong")
     if _LOOP.search(comparable(sentence)):
         why.append("repeats")
+    if harm.wished(sentence, keywords):
+        why.append("harm_wished")
     if not keywords:
         return why
     if not all(heard.said(sentence, word, keywords) for word in keywords):

@@ -146,7 +146,8 @@ def _card_lemmas(keyword: str) -> frozenset[str]:
     if keyword.endswith("하다") and len(keyword) >= 4 and " " not in keyword:
         return frozenset({keyword[:-2]})
     if " " not in keyword:
-        return frozenset({keyword})
+        parts = frozenset() if card else frozenset(_lemmas(_stem(keyword)) - {"하다", "되다"})
+        return parts if len(parts) > 1 else frozenset({keyword})  # 숨쉬다: 숨 안 쉬어요
     return frozenset((_lemmas(_stem(keyword)) - {"하다", "되다"}) or {keyword})
 
 
@@ -162,7 +163,7 @@ def predicate_stem(keyword: str) -> tuple[str, str, str]:
     carried = kiwi().tokenize(f"{last}지 않아요")
     stem = [token for token in carried if token.start < len(last)]
     tag = stem[-1].tag if stem else "VV"
-    return lead, last, {"XSV": "VV", "XSA": "VA"}.get(tag.split("-")[0], tag)
+    return lead, last, tag.replace("XSV", "VV").replace("XSA", "VA")
 
 
 @lru_cache(maxsize=4096)
@@ -229,7 +230,8 @@ def covers(sentence: str, keyword: str) -> bool:
         return True
     if card and card.pos in ("noun", "person", "place", "time") and re.search(rf"(^|\s){re.escape(keyword)}", sentence):
         return True
-    if card and card.pos in ("verb", "adjective") and (surface := _surface(keyword)) and surface.search(sentence):
+    predicate = card is None or card.pos in ("verb", "adjective")
+    if predicate and (surface := _surface(keyword)) and surface.search(sentence):
         return True
     found = _lemmas(analyse(sentence))
     return all(_same(lemma, found) for lemma in card_lemmas(keyword))
@@ -281,7 +283,9 @@ _FIXES = tuple(
     for pattern, right in (
         ("못하아", "못해"),
         ("못하았", "못했"),
-        ("(?<![마모부적])셔요", "세요"),
+        ("(?<=[가-힣])(?<![마모부적쑤])셔요", "세요"),
+        ("뼜", "삐었"),
+        ("뼈서 그", "삐어서 그"),
         ("지 마 (?=[주줘줬줄])", "지 말아 "),
         ("거에요", "거예요"),
         ("까해", "까 해"),

@@ -22,7 +22,7 @@ def say_act(reading: Reading, speaker: Speaker) -> list[str]:
     if reading.question:
         return say_question(reading, speaker)
     if reading.mood:
-        return _say_mood(reading, speaker)
+        return say_mood(reading, speaker)
     if reading.speaker == "너":
         return _say_you(reading, speaker)
     said = before_predicate(reading, speaker)
@@ -165,7 +165,7 @@ def before_words(reading: Reading, style: int) -> list[str]:
         else ("어서", "은데", "으니까")[style]
     )
     connective = link(reading.before, reading.predicate) or own
-    return [*said, join(((frame.noun + frame.stem, frame.tag), (connective, "EC")))]
+    return [*said, join(((frame.words, frame.tag), (connective, "EC")))]
 
 
 def _say_you(reading: Reading, speaker: Speaker) -> list[str]:
@@ -211,7 +211,8 @@ def _moods(reading: Reading, speaker: Speaker) -> tuple[tuple[str, str], ...]:
     }[reading.mood]
 
 
-def _say_mood(reading: Reading, speaker: Speaker) -> list[str]:
+def say_mood(reading: Reading, speaker: Speaker) -> list[str]:
+    """A deed under what another card does to it: 안, 못, 그만, 싫다, 싶다 …"""
     said = before_predicate(reading, speaker)
     sentences = []
     for negation, name in _moods(reading, speaker):
@@ -227,7 +228,7 @@ def say_other(reading: Reading, speaker: Speaker) -> list[str]:
     if reading.question:
         return say_question(reading, speaker)
     if reading.mood:
-        return _say_mood(reading, speaker)
+        return say_mood(reading, speaker)
     person, time, level, stem = reading.card("person"), reading.card("time"), speaker.level, reading.frame.stem
     past = speaker.phase == "뒤" and time not in FUTURE | {"지금"}
     josa = {"place": "로"} if not person and reading.predicate == "오다" else {}

@@ -42,7 +42,7 @@ def helped(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     said = inner and {role for role, *_ in inner.parts} <= {"object", "place", "before"}
     if inner and said and inner.kind == "act" and not (inner.mood or inner.question or inner.speaker):
         return replace(inner, kind="help")
-    if inner and inner.mood in ("못", "안", "싫다"):
+    if inner and (inner.mood in ("못", "안", "싫다") or (inner.kind == "told" and not inner.question)):
         return replace(inner, then="도와주세요")
     first = next((card for card in rest if card in OPERATORS or card in QUESTIONS), "")
     return told(first, understand(without(cards, first))) if first else None
@@ -85,7 +85,7 @@ def asked(cards: tuple[str, ...], understand: Understand) -> Reading | None:
         return ahead(core, only, "에" if only in group("hour") | {"주말"} else "")
     if inner.kind in ("act", "other", "love") and (not only or is_kind(only, "act", "other", "love")):
         return replace(inner, kind="act" if inner.kind == "love" else inner.kind, question=question)
-    if inner.kind in ("state", "quality"):
+    if inner.kind in ("state", "quality", "told"):
         return replace(inner, question=question)
     if not only or only in MANNERS:
         return told(question, inner)

@@ -40,6 +40,8 @@ def of_deeds(cards: tuple[str, ...]) -> Reading | None:
             reading = replace(reading, parts=(*reading.parts, (role, card, josa)))
         else:
             return None
+    if frame.serves:
+        reading = replace(reading, mood="주다")
     order = ("time", "person", "place", "object", "adverb")
     if reading.card("object") and verb not in TOWARD:  # 아빠랑 코트를 보고: two of 을 are too many
         with_whom = [(role, card, "이랑" if role == "person" else josa) for role, card, josa in reading.parts]
@@ -57,17 +59,19 @@ def _slot(verb: str, card: str) -> tuple[str, str]:
             return "person", "이"
         if verb in MEETS:
             return "person", TOWARD.get(verb, "을")
-        return "person", "이랑"
+        return "person", frame.role if frame.own else "이랑"
     if part_of_speech(card) == "place":
-        return ("object", "을") if verb in ("보다", "그리다", "찾다") else ("place", _MOVES.get(verb, "에서"))
+        if verb in ("보다", "그리다", "찾다") or "place" in takes(verb):
+            return "object", "을"
+        return "place", (frame.own.place if frame.own else "") or _MOVES.get(verb, "에서")
     if card in POINTERS:
         return ("object", "을") if "을" in frame.objects.values() or frame.needs else ("", "")
     if not noun(card):
         return "", ""
     if category(card) == "animal" and verb in MEETS:
         return "object", TOWARD.get(verb, "을")
-    if category(card) in takes(verb) or card in takes(verb):
-        return "object", "을"
+    if {category(card), card} & takes(verb) or (takes(verb) and not category(card)):
+        return "object", frame.own.josa if frame.own else "을"
     if category(card) == "body":
         return "lead", "로" if card in _TOOLS and verb in _HANDLED else " 때문에"
     if card in ("비", "바람"):

@@ -13,7 +13,7 @@ from aac.persona import LEVELS
 ENDINGS_FILE = Path(__file__).with_name("endings.json")
 _FINAL = ("어/EF", "어요/EF", "습니다/EF")
 # 있다, 없다 and 걱정되다 describe, and yet take the endings of a verb: 있는데, not 있은데.
-_LIKE_VERBS = ("있", "없", "걱정되", "원하")
+_LIKE_VERBS = ("있", "밌", "없", "걱정되", "원하")
 _OF_A_VERB = {("은데", "EF"): ("는데", "EF"), ("은데요", "EF"): ("는데요", "EF"), ("은", "ETM"): ("는", "ETM")} | {
     ("은가", "EC"): ("나", "EC"),
     ("은지", "EC"): ("는지", "EC"),

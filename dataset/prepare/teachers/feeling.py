@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from aac.verbs import UNWISHED
 from dataset.prepare.teachers.frames import frames, group
 from dataset.prepare.teachers.joining import (
     MANNERS,
@@ -33,6 +34,8 @@ def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     states = [card for card in cards if is_kind(card, "state", "quality")]
     if not states:
         return None
+    if happened := [card for card in cards if is_kind(card, *UNWISHED)]:  # 넘어졌어요, 아파요
+        return told(happened[0], understand(without(cards, happened[0])))
     state, rest = states[0], without(cards, states[0])
     if is_kind(state, "quality"):
         return _of_quality(state, rest, understand)

@@ -74,7 +74,7 @@ def nominal(card: str, tail: str, level: str) -> str:
         frame = frames()[card]
         plain = frame.tag.startswith("VA") and not frame.stem.endswith(("있", "없"))
         ending = "을" if tail.startswith("ᆯ") else "은" if plain else "는"
-        text = join(((frame.noun + frame.stem, frame.tag), (ending, "ETM"))) + " 것"
+        text = join(((frame.words, frame.tag), (ending, "ETM"))) + " 것"
     return text if level == "합쇼체" else text[:-1] + "거"
 
 
@@ -88,6 +88,8 @@ def say_form(reading: Reading, speaker: Speaker) -> list[str]:
     """A reading whose kind names a form."""
     kind, card, level = reading.kind, reading.predicate, speaker.level
     who = reading.card("person")
+    if kind == "topic":
+        return list_cards(tuple(reading.cards("object")), speaker)
     if kind == "toward":
         return _say_toward(reading, speaker)
     if kind == "stop who":
@@ -154,10 +156,7 @@ def _say_toward(reading: Reading, speaker: Speaker) -> list[str]:
     """What another does to me: 엄마가 나를 봐."""
     who, level, frame = reading.card("person"), speaker.level, reading.frame
     whom = [particle(speaker.word(card), josa) for role, card, josa in reading.parts if role == "object"]
-    me, stem = " ".join(whom), frame.noun + frame.stem
-    if reading.own:  # a deed that no table knows is told, not wished
-        subject = particle(speaker.word(who), "이")
-        return [sentence([subject, me, conjugate(stem, frame.tag, name, level)]) for name in ("plain", "see", "why")]
+    me, stem = " ".join(whom), frame.words
     respect = who in HONORED or (who in ELDERS and level != "반말")
     wish = sentence([particle(title(who), "이"), me, conjugate(stem, frame.tag, "hope", level, respect)])
     if speaker.addressed(who):

@@ -4,18 +4,21 @@ plausible one, so every predicate names the cards that its slots take, and every
 Words in the table are cards, separated by spaces; `@name` stands for a group of the table or a category of the lexicon,
 a leading minus takes a card away. A place may name the objects that fit there (`공원:.+공`: with a ball, or, by the
 dot, with no object at all); without such a list it fits all of them.
+
+A verb or adjective that the table does not hold takes what `aac/verbs.json` says; one that is nowhere is told.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from aac.korean import join
+from aac.korean import join, kiwi, predicate_stem
 from aac.lexicon import load_lexicon, lookup
+from aac.verbs import UNKNOWN, UNWISHED, Valency, valency
 
 FRAMES_FILE = Path(__file__).with_name("frames.json")
 NO_OBJECT = "."
@@ -25,11 +28,14 @@ NO_OBJECT = "."
 class Frame:
     """What a predicate takes.
 
-    `kind`: act (one's own deed), other (another's), state (of body or mind), quality (of a thing), love, unknown, wish.
+    `kind`: act (one's own deed), other (another's), state (of body or mind), quality (of a thing), love, unknown, wish,
+    or what is told and never wished (`verbs.UNWISHED`).
     `objects`: {card: josa}. `places`: {card: (josa, the objects that fit there or None for all)}. `who` stands with the
     deed by the josa `role`. `ask`: it can be asked of the partner. `instant`: it has no course. `asked`: the objects
     that a question may hold, None for all. `needs`: an object must be named. `noun`: the noun of a 하다 verb.
-    `honorific`: the stem for an elder's own deed.
+    `honorific`: the stem for an elder's own deed. Of a verb that the table does not hold: what it takes as
+    `aac/verbs.json` says (`own`), whether it is a deed for somebody (`serves`: 읽어 주다), and the words before its
+    stem (`lead`: 손을 of 손을 씻다).
     """
 
     stem: str
@@ -47,6 +53,14 @@ class Frame:
     needs: bool = False
     noun: str = ""
     honorific: str = ""
+    own: Valency | None = None
+    serves: bool = False
+    lead: str = ""
+
+    @property
+    def words(self) -> str:
+        """What of the predicate no ending changes, all in one: 손을 씻, 전화하."""
+        return f"{self.lead} {self.noun}{self.stem}".lstrip()
 
 
 @lru_cache(maxsize=1)
@@ -109,11 +123,95 @@ def _frame(kind: str, entry: dict[str, Any]) -> Frame:
     )
 
 
+class _Frames(dict[str, Frame]):
+    """The table, which also holds every predicate that the lexicon does not know; looked through, it is the table."""
+
+    def __missing__(self, word: str) -> Frame:
+        found = _own_frame(word)
+        if found is None:
+            raise KeyError(word)
+        return found
+
+    def __contains__(self, word: object) -> bool:
+        return super().__contains__(word) or (isinstance(word, str) and _own_frame(word) is not None)
+
+    def get(self, word: str, default: Any = None) -> Any:
+        try:
+            return self[word]
+        except KeyError:
+            return default
+
+
 @lru_cache(maxsize=1)
 def frames() -> dict[str, Frame]:
     """Every predicate with its slots; 신다, 치다, 날리다 and 여행가다 have no card and complete a noun only."""
     kinds = ("act", "other", "state", "quality", "love", "unknown", "wish")
-    return {name: _frame(kind, entry) for kind in kinds for name, entry in _table()[kind].items()}
+    return _Frames({name: _frame(kind, entry) for kind in kinds for name, entry in _table()[kind].items()})
+
+
+@lru_cache(maxsize=8192)
+def _own_frame(word: str) -> Frame | None:
+    """The frame of a predicate that the lexicon does not know; None for any other word."""
+    if lookup(word) or not word.endswith("다") or len(word) < 2:
+        return None
+    known = valency(word)
+    lead, stem, tag = predicate_stem(word)
+    if known is None and not tag.startswith("V"):
+        return None  # 사이다
+    if known and known.kind == "serve":
+        return _serving(word)
+    base = frames().get(f"{stem}다") if lead and known is None and f"{stem}다" in _table_words() else None
+    if base:  # 손을 씻다
+        return replace(base, objects={}, places={}, lead=lead, needs=False)
+    known = known or (UNKNOWN if tag.startswith("VV") else Valency("state" if lead else "quality", objects=_ANYTHING))
+    kind = "act" if known.kind == "ask" else known.kind
+    if valency(word):  # the table knows better what it is: Kiwi takes the stem of 안다 for a denial
+        tag = "-".join(["VA" if kind in ("state", "quality") else "VV", *tag.split("-")[1:]])
+    noun, stem, tag = _parted(stem, tag) if kind in UNWISHED | {"act"} else ("", stem, tag)
+    if kind in ("state", "quality"):
+        return Frame(stem, tag, kind, role="이", adverbs=_MANNERS, questions=_WHY, own=known, lead=lead)
+    role = known.person or ("이" if kind in UNWISHED else "이랑")
+    return Frame(
+        stem, tag, kind, role=role, adverbs=_MANNERS, questions=_ASKED, ask=known.kind == "ask",
+        instant=known.told == "past", needs=bool(known.objects), noun=noun, own=known, lead=lead,
+    )  # fmt: skip
+
+
+_MANNERS = frozenset({"같이", "혼자", "더", "다시", "빨리", "천천히", "많이", "조금"})
+_ANYTHING = frozenset("*")
+_WHY, _ASKED = frozenset({"왜"}), frozenset({"왜", "언제", "어디", "누구", "뭐"})
+
+
+@lru_cache(maxsize=1)
+def _table_words() -> frozenset[str]:
+    return frozenset(card.keyword for card in load_lexicon() if card.keyword in _table()["act"])
+
+
+def _parted(stem: str, tag: str) -> tuple[str, str, str]:
+    """A compound in its noun and its verb, between which 안 stands: 기침하 in 기침 and 하, 숨막히 in 숨 and 막히."""
+    morphs = kiwi().tokenize(f"{stem}지 않아요")
+    last = [morph for morph in morphs if morph.start < len(stem)][-1:]
+    compound = morphs[0].tag in ("NNG", "NNP", "XR", "MAG") and last and last[0].start
+    if compound and last[0].tag.startswith(("VV", "XSV")):
+        return stem[: last[0].start], stem[last[0].start :], last[0].tag.replace("XSV", "VV")
+    return "", stem, tag
+
+
+def _serving(word: str) -> Frame | None:
+    """읽어 주다: what one asks to be done, by the verb that is done; None for 주다, which names no deed."""
+    morphs = [morph for morph in kiwi().tokenize(word) if morph.tag.startswith(("VV", "XSV"))]
+    if not morphs or morphs[-1].form in ("주", "주다"):
+        return None
+    last = morphs[-1]
+    lead = word[: last.start].rstrip() if last.tag.startswith("VV") else ""
+    noun = word[: last.start].strip() if last.tag.startswith("XSV") else ""
+    base = valency(f"{noun}{last.form}다") or Valency("ask", objects=_ANYTHING)
+    if base.kind in UNWISHED:
+        return _own_frame(f"{noun}{last.form}다")  # 때려 주다 is asked for as little as 때리다
+    return Frame(
+        last.form, last.tag.replace("XSV", "VV"), "act", role="한테", adverbs=_MANNERS, questions=_ASKED, ask=True,
+        noun=noun, own=base, serves=True, lead=lead,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +241,8 @@ def together(one: str, other: str) -> bool:
 @cache
 def takes(predicate: str) -> frozenset[str]:
     """The cards and categories that a predicate takes beside its slots: what one can draw, look for or use."""
-    kinds = _table()["takes"].get(predicate, "").split()
+    frame = frames().get(predicate)
+    kinds = sorted(frame.own.objects) if frame and frame.own else _table()["takes"].get(predicate, "").split()
     everything = [
         "food",
         "fruit",

@@ -23,15 +23,14 @@ from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
 from dataset.prepare.teachers.forms import list_cards, say_form, say_give_not
 from dataset.prepare.teachers.loose import understand
-from dataset.prepare.teachers.own_words import adapt
 from dataset.prepare.teachers.presence import present
 from dataset.prepare.teachers.questions import say_where
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.reviewed import reviewed
-from dataset.prepare.teachers.roles import by_order
 from dataset.prepare.teachers.social import say_give, say_greeting, say_help, say_named, say_single, say_small
 from dataset.prepare.teachers.speaker import Speaker, title
 from dataset.prepare.teachers.states import say_love, say_quality, say_state, say_unknown, say_wish
+from dataset.prepare.teachers.telling import say_told
 from dataset.prepare.teachers.utterance import FUTURE, Reading
 from dataset.prepare.teachers.whole import around, told_first
 from dataset.prepare.themes import themes
@@ -56,6 +55,7 @@ _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
     "weather": say_small,
     "birthday": say_small,
     "which": say_small,
+    "told": say_told,
     "single": lambda reading, speaker: say_single(reading.predicate, speaker),
 }
 
@@ -77,8 +77,7 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
     cards = tuple(dict.fromkeys(map(nfc, keywords)))
     if fixed := reviewed(cards, persona, context):
         return fixed
-    reading = read(frozenset(cards)) if len(cards) == 1 else None
-    reading = reading or by_order(cards) or adapt(cards) or understand(cards)
+    reading = understand(cards)
     reading = reading and present(reading, Speaker(persona, context))
     speaker = _speaker(reading, persona, context)
     spare = list_cards(cards, speaker)
@@ -112,7 +111,7 @@ def _opening(card: str, speaker: Speaker) -> str:
     if card in ("네", "아니요"):
         plain = {"네": "응", "아니요": "아니"}[card]
         return plain if speaker.level == "반말" else card
-    return told_first(_say(read(frozenset({card})) or Reading("single", card), speaker), speaker.level)
+    return told_first(_say(understand((card,)) or Reading("single", card), speaker), speaker.level)
 
 
 def _speaker(reading: Reading | None, persona: Persona, context: Context) -> Speaker:

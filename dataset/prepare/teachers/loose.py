@@ -12,7 +12,10 @@ from aac.lexicon import lookup
 from dataset.prepare.teachers.asking import asked, helped
 from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
 from dataset.prepare.teachers.feeling import felt, mannered, timed
-from dataset.prepare.teachers.joining import OPERATORS, noun
+from dataset.prepare.teachers.frames import frames
+from dataset.prepare.teachers.happening import told
+from dataset.prepare.teachers.joining import OPERATORS
+from dataset.prepare.teachers.own_words import adapt, of_predicate
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.refusing import operated, social
 from dataset.prepare.teachers.roles import by_order
@@ -26,6 +29,7 @@ _RULES = (
     felt,
     timed,
     mannered,
+    lambda cards, _: told(cards),
     lambda cards, _: of_deeds(cards),
     of_things,
     told_first,
@@ -51,8 +55,9 @@ _IMPLIED = {
 def understand(cards: tuple[str, ...]) -> Reading | None:
     """The utterance of any cards in their order, or None where nothing joins them."""
     if len(cards) == 1 and lookup(cards[0]) is None:
-        return Reading("single", cards[0]) if noun(cards[0]) else None
-    return by_order(cards) or read(frozenset(cards)) or (_loose(cards) if len(cards) > 1 else None)
+        return of_predicate(cards[0]) if cards[0] in frames() else Reading("single", cards[0])
+    reading = by_order(cards) or read(frozenset(cards)) or adapt(cards)
+    return reading or (_loose(cards) if len(cards) > 1 else None)
 
 
 def _kept(reading: Reading) -> set[str]:

@@ -38,6 +38,7 @@ _MEANING = {
     "not_hangul": "한글이 아닌 글자가 섞여 있다",
     "particle_wrong": "조사나 어미가 앞말의 받침과 맞지 않는다",
     "repeats": "같은 말이 되풀이된다",
+    "harm_wished": "아무도 바라지 않는 일을 바란다",
     "card_missing": "카드의 말이 빠졌다",
     "polarity_flipped": "카드의 부정을 빠뜨렸거나 없는 부정을 더했다",
     "person_added": "카드와 상황에 없는 사람이 나온다",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aac.korean import join
+from aac.verbs import UNWISHED
 from dataset.prepare.teachers.endings import at, conjugate, copula, particle, sentence
 from dataset.prepare.teachers.speaker import (
     ELDERS,
@@ -67,6 +68,8 @@ def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
         )
     if frame.kind in ("state", "quality"):
         return ("past?", "done?", "told") if frame.instant or frame.tag == "VV" else ("plain?", "itis?", "tellhow")
+    if frame.kind in UNWISHED:
+        return ("past?", "done?", "told") if frame.instant else ("plain?", "doing?", "tell")
     began = speaker.phase == "뒤" and question != "언제" and not reading.card("time") and not frame.instant
     if began and frame.kind == "act":
         return "past?", "done?", "told"

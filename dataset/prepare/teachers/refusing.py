@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataset.prepare.teachers.frames import frames
+from dataset.prepare.teachers.happening import told_under
 from dataset.prepare.teachers.joining import (
     MANNERS,
     OPERATORS,
@@ -48,7 +49,7 @@ def _refused(rest: tuple[str, ...], understand: Understand) -> Reading | None:
         return None
     if set(rest) & {"다른 것", "도와주세요", "싫다", "안", "못", "그만", "하지 마세요", "없다", "모르다"}:
         return told("아니요", inner)
-    if inner.kind in ("act", "other") and not (inner.mood or inner.question or inner.speaker == "너"):
+    if inner.kind in ("act", "other", "told") and not (inner.mood or inner.question or inner.speaker == "너"):
         return told("아니요", replace(inner, mood="말다" if inner.predicate == "오다" else "안"))
     if rest == ("원하다",):
         return told("아니요", Reading("state", "원하다", mood="안"))
@@ -98,6 +99,8 @@ def operated(cards: tuple[str, ...], understand: Understand) -> Reading | None:
 def _under(operator: str, rest: tuple[str, ...], inner: Reading, understand: Understand) -> Reading | None:
     only = rest[0] if len(rest) == 1 else ""
     alone = Reading("single", operator)
+    if inner.kind in ("told", "topic"):
+        return told_under(operator, (*rest, operator), inner)
     if inner.question or inner.mood or inner.prefix or (inner.kind == "single" and part_of_speech(only) != "noun"):
         if only in MANNERS or part_of_speech(only) == "time":
             later = operator in ("싫다", "좋다") and only in FUTURE | {"지금"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from aac.korean import predicate_stem
 from aac.lexicon import lookup
-from dataset.prepare.teachers.frames import Frame
+from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.joining import person
 from dataset.prepare.teachers.utterance import Reading
 
@@ -30,19 +29,17 @@ def by_order(cards: tuple[str, ...]) -> Reading | None:
 
 
 def _strange_verb(card: str) -> bool:
-    """Whether a word that the lexicon does not know is a deed: 때리다."""
-    return lookup(card) is None and card.endswith("다") and predicate_stem(card)[2].startswith("VV")
+    """Whether a word that the lexicon does not know is a deed that is told: 때리다."""
+    frame = None if lookup(card) else frames().get(card)
+    return frame is not None and frame.kind in ("tell", "harm") and frame.role == "이"
 
 
 def _strange_deed(cards: tuple[str, ...], other: str, verb: str) -> Reading | None:
     """Who does what no table knows, told as it is and never wished: 아빠가 때려요, 누나가 나를 때려요."""
-    lead, stem, tag = predicate_stem(verb)
-    rest = set(cards) - {other, verb, "나"}
-    if rest or lead:
+    if set(cards) - {other, verb, "나"} or frames()[verb].lead:
         return None
-    own = Frame(stem, tag, "act")
     parts: tuple[tuple[str, str, str], ...] = (("person", other, "이"),)
     if "나" in cards:
         mine = cards.index("나") < cards.index(other)
         parts = (("person", "나" if mine else other, "이"), ("object", other if mine else "나", "을"))
-    return Reading("toward", verb, parts, own=own)
+    return Reading("told", verb, parts)

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from aac.persona import LENGTHS, Context, Persona
 from aac.register import INTIMATE, levels, partner_class
+from aac.verbs import UNWISHED
 from dataset.prepare.teachers.contexts import phase_of
 from dataset.prepare.teachers.endings import particle, sentence
-from dataset.prepare.teachers.frames import group
+from dataset.prepare.teachers.frames import frames, group
 from dataset.prepare.teachers.utterance import Reading
 
 HONORED = group("honored")
@@ -35,7 +36,7 @@ _SAME = {
     "친구": ("친구", "짝꿍", "단짝"), "아기": ("아기",),
 }  # fmt: skip
 _COLLECTIVE = frozenset({"부모님", "상사", "부모", "조부모", "조부모님"})
-_CALLED = frozenset({"act", "give", "help", "state"})
+_CALLED = frozenset({"act", "give", "help", "state", "told"})
 # Short speech keeps 에 where the place would read as an object.
 _KEEPS_JOSA = frozenset({"침대", "의자", "집"})
 _UNFUSED = frozenset({"이거", "다른 것", "퍼즐", "컴퓨터", "배드민턴"})
@@ -154,13 +155,16 @@ def before_predicate(reading: Reading, speaker: Speaker, josa_of: dict[str, str]
             # 기차 안 타 would be read as inside the train.
             short = reading.mood != "안" and _drops(role, josa, speaker, card)
             said.append(Said(role, card, spoken if short else particle(spoken, josa)))
+    frame = reading.own or frames().get(reading.predicate)
+    if frame and frame.lead:
+        said.append(Said("verb", "", frame.lead))
     return [*calls, *said]
 
 
 def _is_call(reading: Reading, speaker: Speaker, card: str, josa: str) -> bool:
     return (
         reading.kind in _CALLED
-        and (josa in ("이랑", "한테", "") or reading.kind == "state")
+        and (josa in ("이랑", "한테", "") or reading.kind == "state" or reading.frame.kind == "body")
         and speaker.addressed(card)
     )
 
@@ -178,8 +182,8 @@ def stem_of(reading: Reading, speaker: Speaker, negation: str = "") -> tuple[lis
     noun = frame.noun if speaker.length == 0 and speaker.level != "합쇼체" else particle(frame.noun or "것", "을")
     if frame.stem == "하" and negation == "그만":
         return [noun] if frame.noun else [], "그만하", "VV"
-    if frame.noun and negation:
-        return [noun, negation], frame.stem, frame.tag
+    if frame.noun and negation:  # 숨 안 막혀요: what happens to one is no object
+        return [frame.noun if frame.kind in UNWISHED else noun, negation], frame.stem, frame.tag
     return ([negation] if negation else []), frame.noun + frame.stem, frame.tag
 
 

@@ -100,9 +100,11 @@ def category(keyword: str) -> str:
 
 
 def part_of_speech(keyword: str) -> str:
-    """The lexicon's part of speech of a card; empty for a word of the user's own."""
-    entry = lookup(keyword)
-    return entry.pos if entry else ""
+    """The lexicon's part of speech of a card, or what a predicate of the user's own is; empty for any other word."""
+    if entry := lookup(keyword):
+        return entry.pos
+    frame = frames().get(keyword)
+    return "" if frame is None else "verb" if frame.tag.startswith("VV") else "adjective"
 
 
 def fill(predicate: str, rest: frozenset[str]) -> Parts | None:
