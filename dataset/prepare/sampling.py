@@ -30,7 +30,7 @@ COUNTS: dict[str, dict[int, float]] = {
     "complex": {1: 0.24, 2: 0.26, 3: 0.27, 4: 0.23},
 }
 LONE = 3  # rows in which a card should stand alone at least, to be learned as a message of its own
-PURPOSE = 0.5  # of the rows of several cards, dealt by a theme instead of by clusters
+PURPOSE = 0.75  # of the rows of several cards, dealt by a theme instead of by clusters
 IN_ORDER = 0.7  # of those, with the cards in the theme's order
 PREFERENCE = 0.9
 NEAR, NEAR_CLUSTERS = 0.7, 3

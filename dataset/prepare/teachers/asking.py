@@ -71,11 +71,14 @@ def asked(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     if bids and not (only_thing(rest) and inner and inner.kind == "give"):
         return told(question, inner)
     only = rest[0] if len(rest) == 1 else ""
-    if inner.card({"어디": "place", "누구": "person", "언제": "time"}.get(question, "question")) and len(rest) > 1:
+    if inner.card({"어디": "place", "언제": "time"}.get(question, "question")) and len(rest) > 1:
         return told(question, inner)
     filled = inner.card("object") or inner.lead or (inner.kind == "act" and not _asks_what(inner))
+    if question == "누구" and inner.card("person") and len(rest) > 1:  # 엄마랑 누가 가요?
+        return replace(inner, question=question) if _in_company(inner) else told(question, inner)
     if question == "뭐" and len(rest) > 1 and inner.kind in ("act", "other") and filled:
-        return told(question, inner)
+        kind_of = inner.kind == "act" and inner.card("object") and not (inner.lead or inner.mood)
+        return replace(inner, question=question) if kind_of else told(question, inner)  # 무슨 옷을 입어요?
     if only in OPERATORS:
         return _asked_operator(question, only)
     if only in ("나", "너"):
@@ -99,6 +102,11 @@ def asked(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     if question == "언제" and person(only):
         return Reading("other", "오다", (("person", only, "이"),), question=question)
     return Reading("asked", only, question=question)
+
+
+def _in_company(inner: Reading) -> bool:
+    """Whether a deed has its person beside the one who does it, so that 누가 asks for the doer."""
+    return inner.kind == "act" and inner.frame.role == "이랑" and not inner.mood
 
 
 def _asks_what(inner: Reading) -> bool:

@@ -28,6 +28,7 @@ def say_question(reading: Reading, speaker: Speaker) -> list[str]:
     """A deed or state under 뭐, 어디, 누구, 왜 or 언제: two questions and a request to be told."""
     ahead, stem, tag = _asked_stem(reading, speaker)
     said = _ordered(reading, speaker)
+    asked = _word(reading, speaker)
     elder = any(part.role == "call" and part.card in HONORED for part in said)
     person = reading.card("person")
     respected = person in HONORED or (person in ELDERS and speaker.level != "반말")
@@ -38,7 +39,7 @@ def say_question(reading: Reading, speaker: Speaker) -> list[str]:
         stem, tag = join(((stem, tag), ("어", "EC"))) + "하", "VV"
     sentences = []
     for name in ("plain?", "doing?", "tell") if seen else _names(reading, speaker):
-        respect = told or (elder and name in _PARTNERS_DEED)
+        respect = told or (elder and name in _PARTNERS_DEED and asked != "누가")
         own = reading.frame.honorific.removesuffix("시") if name == "want?" and speaker.respectful else ""
         if name == "want?" and not speaker.respectful and speaker.level == "해요체":
             verb = join(((stem, tag), ("을래요", "EF"))) + "?"
@@ -110,6 +111,8 @@ def _with_partner(reading: Reading, speaker: Speaker) -> bool:
 def _word(reading: Reading, speaker: Speaker) -> str:
     question, frame = reading.question, reading.frame
     if question == "누구":
+        if frame.role == "이랑" and reading.card("person"):
+            return "누가"
         whole = frame.role == "을" and (speaker.length or speaker.level == "합쇼체")
         return "누구를" if whole else _PERSON.get(frame.role, "누구랑")
     if question == "어디" and reading.predicate == "여행가다":
@@ -122,6 +125,8 @@ def _word(reading: Reading, speaker: Speaker) -> str:
         return question
     if frame.kind in ("state", "quality"):
         return "뭐가" if speaker.level != "합쇼체" else "무엇이"
+    if reading.kind == "act" and reading.card("object"):
+        return "무슨" if speaker.length else "어떤"
     if reading.predicate == "놀다":
         return "뭐 하면서" if speaker.length else "뭐 하고"
     if speaker.level == "합쇼체":
