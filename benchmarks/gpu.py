@@ -69,8 +69,11 @@ class CardsInMemory:
         return [self.features[i].to(device) for i in indices], [self.image_sizes[i] for i in indices]
 
 
-def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
-    """An AACMultimodalModel of this geometry: random frozen weights in `dtype`, LoRA and heads in fp32."""
+def build(settings: dict[str, Any], device: str, dtype: torch.dtype, **changes: Any) -> Any:
+    """An AACMultimodalModel of this geometry: random frozen weights in `dtype`, LoRA and heads in fp32.
+
+    `changes`: settings of the run; unless they say otherwise, without gradient checkpointing.
+    """
     import torch
 
     from train.config.train_config import validate
@@ -81,7 +84,8 @@ def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     from train.models.prompt import train_tokenizer
 
     half = {"use_bf16": dtype == torch.bfloat16, "use_fp16": dtype == torch.float16}
-    config = validate({"device": device, "model_size": "random", "gradient_checkpointing": False, **half})
+    plain = {"device": device, "model_size": "random", "gradient_checkpointing": False, **half}
+    config = validate({**plain, **changes})
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -93,8 +97,11 @@ def build(settings: dict[str, Any], device: str, dtype: torch.dtype) -> Any:
     backbone.base = {"id": "random", "digest": ""}
     backbone.set_attn_implementation(SHARED_PREFIX)
     backbones.freeze(backbone, config)
+    if config["gradient_checkpointing"]:
+        backbone.gradient_checkpointing_enable({"use_reentrant": False})
     tokenizer = train_tokenizer(["물을 마시고 싶어요", "학교에서 선생님과"], 400, backbone.chat.control)
-    return AACMultimodalModel(backbone, tokenizer, config).to(device)
+    clusters = torch.randn(8, backbone.config.tower.hidden_size)
+    return AACMultimodalModel(backbone, tokenizer, config, clusters).to(device)
 
 
 def stage(model: Any, crops: int, count: int) -> Stage:
