@@ -83,8 +83,9 @@ def class_of_phrase(words: tuple[str, ...]) -> str:
 
 def named(text: str) -> str:
     """The class that a person means by the name of a folder, a category or a sense: 음식, Food, 신체 부위; or empty."""
-    text = " ".join(text.lower().split())
-    return _names().get(text) or _names().get(text.removesuffix("들"), "")
+    text = " ".join(text.lower().replace("-", " ").split())
+    names, last = _names(), text.rpartition(" ")[2]
+    return names.get(text) or names.get(text.removesuffix("들")) or names.get(last, "")
 
 
 def class_by_sense(word: str, sense: str) -> str:

@@ -90,7 +90,7 @@ class Reading:
     def public(self) -> dict[str, Any]:
         """As `cards.json` holds it."""
         told = {"lemma": self.lemma, "part_of_speech": self.part_of_speech, "class": self.word_class}
-        told |= {"sense": self.sense, "sentence": self.sentence}
+        told |= {"sense": self.sense, "sentence": self.sentence, "synonyms": ", ".join(self.synonyms)}
         return {name: text for name, text in told.items() if text} | {"sure": self.sure}
 
 
@@ -113,7 +113,7 @@ def _read(label: str) -> Reading:
         return _of_lexicon(label, label)
     sense = SENSE.search(label)
     said = SENSE.sub("", label).strip(_EDGES) if sense else label.strip(_EDGES)
-    said, *others = [part.strip() for part in re.split(r"\s*[/|]\s*", said) if part.strip()] or [label]
+    said, *others = [part.strip() for part in re.split(r"\s*/\s*", said) if part.strip()] or [label]
     reading = replace(_read_words(said, label.rstrip().endswith("?")), label=label, synonyms=tuple(others))
     return _in_sense(reading, sense[1].strip()) if sense and sense[1].strip() else reading
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aac.drawings import is_drawing, rasterised
 from aac.io import UserError
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _first_frame(data: bytes, name: str | Path, load: bool) -> Image:
     with _faults(name):
         if not data:
             raise PictureError(name, "empty file (0 bytes)")
+        if is_drawing(data):
+            data = rasterised(data)
         Image.init()  # some builds of PIL lack a format
         try:
             return first_frame(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from aac.stream import json_items
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+LEAST_TRAINED = 5  # rows of the training split in which a card should stand to be learned
 
 
 class Sample(BaseModel):
@@ -36,13 +37,14 @@ class Sample(BaseModel):
     key: str = ""
     keywords: list[str] = Field(default_factory=list)
     surplus: int = 0  # sentences beyond the third, which stay unused
+    pinned: bool = False  # a lone card's row that training needs, whatever its hash says
 
     def model_post_init(self, _: Any) -> None:
         self.keywords = self.keywords or [card_keyword(card) for card in self.cards]
 
     @property
     def split(self) -> Split:
-        return split_of(self.cards, self.persona)
+        return "train" if self.pinned else split_of(self.cards, self.persona)
 
 
 def combination_key(cards: list[str]) -> str:
@@ -169,6 +171,26 @@ def load_samples(path: str | Path, clusters: int | None = None) -> tuple[list[Sa
     return samples, +skipped
 
 
+def seldom_trained(cards: Iterable[tuple[str, str]], trained: Mapping[str, int]) -> str:
+    """The cards that too few training rows hold, and what to do; empty: every card is learned.
+
+    Args:
+        cards: file names and words of all cards in use.
+        trained: in how many training rows each stands.
+    """
+    seldom = sorted(
+        (trained.get(card, 0), word or card) for card, word in cards if trained.get(card, 0) < LEAST_TRAINED
+    )
+    if not seldom:
+        return ""
+    never = sum(count == 0 for count, _ in seldom)
+    shown = ", ".join(f"{word} {count}" for count, word in seldom[:20]) + (", ..." if len(seldom) > 20 else "")
+    return (
+        f"{len(seldom)} cards stand in fewer than {LEAST_TRAINED} training rows, {never} of them in none, and will "
+        f"hardly be learned: {shown}; make more rows: data_prepare.py with a higher --samples-per-persona"
+    )
+
+
 def by_split(samples: Iterable[Sample], path: str | Path, empty: Callable[[], Any] = list) -> dict[Split, Any]:
     """The samples of each split, appended to what `empty` makes.
 
@@ -200,6 +222,7 @@ def _sample(row: dict[str, Any]) -> Sample:
         surplus=max(0, len(row["output"]) - INTERPRETATIONS),
         key=row.get("key") or sample_key(persona_id, cards, row["id"]),
         keywords=[nfc(word) for word in row.get("keywords") or []],
+        pinned=row.get("split") == "train",
     )
 
 

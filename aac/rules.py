@@ -26,8 +26,9 @@ CONTEXT_FIELDS = tuple(name for name, kind in CONTEXT.items() if kind.origin == 
 TWICE = "\0twice"
 _HANGUL = re.compile("[가-힣]")
 _SIZE = re.compile(r"[\d\s_.,xX×*-]*(px|pt)?")
+_SIZED = re.compile(r"(?:[ _.-]+(?:\d{2,5}\s?[xX×*]\s?\d{2,5}|\d{3,5})(?:px|pt)?|[ _.-]+\d{2,5}(?:px|pt)|@\dx)$")
 SENSE = re.compile(r"\s*[(\[（]([^()\[\]（）]*)[)\]）]\s*$")  # 배(과일)
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".svg")
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,13 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def card_keyword(file_name: str) -> str:
-    """`2462_사과.png` → `사과`; what follows the first underscore. Empty where nothing does, or only a picture's size
-    (`2462_500.png`): such a card gets its word from a label."""
-    word = card_word(PurePosixPath(file_name).stem.partition("_")[2])
+    """`2462_사과.png` → `사과`; what follows the first underscore, without a picture's size (`2462_사과_500.png`). A
+    Korean name without a number is the word itself (`사과.png`). Empty where a name holds no word (`2462_500.png`):
+    such a card gets it from a label."""
+    stem = nfc(PurePosixPath(file_name).stem)
+    number, _, rest = stem.partition("_")
+    named = rest if not _HANGUL.search(number) else stem
+    word = card_word(_SIZED.sub("", f"_{named}"))
     return "" if _SIZE.fullmatch(word) else word
 
 
@@ -168,6 +173,8 @@ def _fields(row: dict[str, Any], clusters: int | None) -> Found:
         yield "persona_id", person, "the persona's number, or no such field"
     if remedy := text_problem(row.get("key")):
         yield "key", row["key"], remedy
+    if row.get("split") is not None and (row["split"] != "train" or len(source["AAC_card_combination"] or ()) != 1):
+        yield "split", row["split"], "'train' in a row of one card, or no such field: other rows are split by a hash"
 
 
 def _cards(row: dict[str, Any], cards: Any) -> Found:

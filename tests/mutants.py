@@ -17,9 +17,9 @@ from typing import Any
 
 from aac.io import UserError, read_json
 from aac.records import Persona, load_samples
-from dataset.prepare.cards import read_labels
 from dataset.prepare.corrections import overlay, read_corrections
 from dataset.prepare.journal import Journal, forget_person
+from dataset.prepare.label_tables import read_labels
 from dataset.prepare.personas import read_personas
 from dataset.prepare.privacy import may_leave, persona_digest
 from dataset.prepare.teachers.ask import Ask

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from PIL import Image, ImageDraw
 import data_prepare
 from aac.io import read_json
 from aac.records import load_samples, nfc
+from aac.rules import card_keyword
 from dataset.prepare import cards, embed
 from tests.workshop import WORDS, draw_card, prepare
 
@@ -25,14 +28,14 @@ def test_unusable_pictures_are_listed_with_their_reason(home: Path) -> None:
     (images / "92_글.png").write_bytes(b"not a picture")
     (images / "93_작다.png").write_bytes(_png(Image.new("RGB", (8, 8))))
     (images / "94_하양.png").write_bytes(_png(Image.new("RGB", (48, 48), "white")))
-    (images / "이름없음.png").write_bytes((images / "2_사과.png").read_bytes() + b"\0")
-    shutil.copy(images / "3_주세요.png", images / "95_같은.png")
+    (images / "noname.png").write_bytes((images / "2_사과.png").read_bytes() + b"\0")
+    shutil.copy(images / "3_주세요.png", images / "95_주세요.png")
     assert prepare(home, steps=["1"]) == 0
     found = read_json(home / "dataset/processed/cards.json")
     reasons = {entry["file"]: entry["reason"] for entry in found["rejected"]}
     assert len(found["cards"]) == 16
     expected = {"90": "empty", "91": "damaged", "92": "not a picture", "93": "too small", "94": "blank"}
-    for number, part in {**expected, "95": "the same picture", "이": "no keyword"}.items():
+    for number, part in {**expected, "95": "the same picture", "n": "no keyword"}.items():
         name = next(name for name in reasons if name.startswith(number))
         assert part in reasons[name]
     assert (images / "90_빈.png").exists()
@@ -52,8 +55,6 @@ def test_every_picture_mode_is_read(tmp_path: Path, mode: str) -> None:
 
 
 def test_decomposed_hangul_names_are_cards_too(home: Path) -> None:
-    import unicodedata
-
     draw_card(home / "dataset/images" / unicodedata.normalize("NFD", "50_우유.png"), 50)
     assert prepare(home, steps=["1", "2"]) == 0
     names = read_json(home / "dataset/processed/embeddings.json")["filenames"]
@@ -214,7 +215,7 @@ def test_nothing_is_drawn_into_a_folder_that_holds_something(
         path.mkdir()
         shutil.copy(kept / "1_물.png", path)
 
-    only("1_물.svg", lambda path: path.write_text("<svg/>"))
+    only("1_물.svg", lambda path: path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>'))
     only("음식", folder)
     only("2_밥.png", folder)
     only("1_물.png", lambda path: path.symlink_to(home / "nowhere.png"))
@@ -235,7 +236,7 @@ def test_nothing_is_drawn_into_a_folder_that_holds_something(
 def test_what_lies_beside_the_cards_is_listed(home: Path) -> None:
     images = home / "dataset/images"
     (images / "더").mkdir()
-    (images / "20_컵.svg").write_text("<svg/>")
+    (images / "20_컵.svgz").write_text("<svg/>")
     (images / "21_컵.png").symlink_to("nowhere.png")
     (images / ".DS_Store").write_bytes(b"?")
     (images / "ATTRIBUTION.txt").write_bytes(b"?")
@@ -243,10 +244,10 @@ def test_what_lies_beside_the_cards_is_listed(home: Path) -> None:
     assert prepare(home, "--labels", str(images / "labels.csv"), steps=["1"]) == 0
     found = read_json(home / "dataset/processed/cards.json")
     reasons = {entry["file"]: entry["reason"] for entry in found["rejected"]}
-    assert set(reasons) == {"더", "20_컵.svg", "21_컵.png"} and len(found["cards"]) == 16
-    assert "folder" in reasons["더"] and "PNG" in reasons["20_컵.svg"] and "nowhere" in reasons["21_컵.png"]
+    assert set(reasons) == {"더", "20_컵.svgz", "21_컵.png"} and len(found["cards"]) == 16
+    assert "folder" in reasons["더"] and "not a picture" in reasons["20_컵.svgz"] and "nowhere" in reasons["21_컵.png"]
     # The list follows the folder.
-    (images / "20_컵.svg").unlink()
+    (images / "20_컵.svgz").unlink()
     assert prepare(home, "--labels", str(images / "labels.csv"), steps=["1"]) == 0
     assert len(read_json(home / "dataset/processed/cards.json")["rejected"]) == 2
 
@@ -282,7 +283,7 @@ def test_a_label_that_no_sentence_may_hold_is_cleaned_or_refused(home: Path, tmp
     table.write_text("\n".join(lines), encoding="utf-8")
     assert prepare(home, "--labels", str(table)) == 0
     found = read_json(home / "dataset/processed/cards.json")
-    words = {card["file"].split(".")[0].split("_")[0]: card["keyword"] for card in found["cards"]}
+    words = {c["file"].split(".")[0].split("_")[0]: c.get("label", c["keyword"]) for c in found["cards"]}
     for number, (sign, left) in enumerate(CLEANED.items(), start=100):
         assert words[str(number)] == words[str(number + 100)] == f"손{left}씻기", repr(sign)
     reasons = {entry["file"].split(".")[0].split("_")[0]: entry["reason"] for entry in found["rejected"]}
@@ -297,10 +298,127 @@ def test_a_label_that_no_sentence_may_hold_is_cleaned_or_refused(home: Path, tmp
 
 def test_words_in_names_alone_are_cleaned_too() -> None:
     """Rows of other people's files name cards only."""
-    from aac.rules import card_keyword
-
     assert card_keyword("12_손_씻기.png") == "손 씻기" and card_keyword("12_물\u200b.png") == "물"
     assert card_keyword("12_500_500.png") == "" and card_keyword("12_물.png") == "물"
+
+
+def test_words_in_names_without_a_number_and_with_a_size() -> None:
+    sized = ("2462_사과_500.png", "2462_사과_500x500.png", "2462_사과-300px.jpg", "2462_사과@2x.png", "2462_사과.svg")
+    assert {card_keyword(name) for name in sized} == {"사과"}
+    decomposed = unicodedata.normalize("NFD", "빨간 사과.png")
+    assert card_keyword("사과.png") == "사과" and card_keyword("사과_500.png") == "사과"
+    assert card_keyword("손_씻기.png") == "손 씻기" and card_keyword(decomposed) == "빨간 사과"
+    assert card_keyword("숫자_3.png") == "숫자 3"  # no size
+    assert card_keyword("img-017.png") == "" and card_keyword("2462_500.png") == ""
+
+
+def label_table(home: Path, text: str, name: str = "labels.csv") -> dict[str, dict[str, Any]]:
+    """The cards of step 1 with a table of labels, by file."""
+    (home / name).write_text(text, encoding="utf-8")
+    assert prepare(home, "--labels", str(home / name), steps=["1"]) == 0
+    return {card["file"]: card for card in read_json(home / "dataset/processed/cards.json")["cards"]}
+
+
+def test_step_1_says_what_it_understood_of_each_label(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    images = home / "dataset/images"
+    for number, word in enumerate(("아파요", "배(과일)", "나는 말할 수 없다", "뿌뿌"), start=50):
+        draw_card(images / f"{number}_{word}.png", number)
+    cards = label_table(home, "file,keyword,category\n1_물.png,물,\n")
+    read = {name.split("_")[0]: card for name, card in cards.items()}
+    assert read["1"] | {"sha256": ""} == {
+        **{"file": "1_물.png", "id": "1", "keyword": "물", "sha256": "", "lemma": "물"},
+        **{"part_of_speech": "noun", "class": "drink", "sure": 1.0},
+    }
+    assert (read["50"]["keyword"], read["50"]["label"]) == ("아프다", "아파요")
+    assert (read["51"]["lemma"], read["51"]["class"], read["51"]["sense"]) == ("배", "fruit", "과일")
+    assert read["52"]["sentence"] == "나는 말할 수 없다"
+    assert "아파요 -> 아프다 (adjective, core)" in caplog.text and "물 -> 물" not in caplog.text
+    assert "1 of 20 labels are read with doubt" in caplog.text  # 뿌뿌
+
+
+def test_a_correction_in_the_table_decides(home: Path) -> None:
+    for number, word in enumerate(("배", "뿌뿌"), start=50):
+        draw_card(home / f"dataset/images/{number}_{word}.png", number)
+    plain = label_table(home, "file,keyword\n50_배.png,배\n")
+    assert (plain["50_배.png"]["class"], plain["51_뿌뿌.png"].get("class")) == ("vehicle", None)
+    told = label_table(home, "file,keyword,sense,category\n50_배.png,배,stomach,\n51_뿌뿌.png,뿌뿌,,음식\n")
+    assert (told["50_배.png"]["keyword"], told["50_배.png"]["class"]) == ("배(신체)", "body")
+    assert (told["51_뿌뿌.png"]["keyword"], told["51_뿌뿌.png"]["sure"]) == ("뿌뿌(음식)", 1.0)
+
+
+ARASAAC = [
+    {"_id": 2462, "keywords": [{"keyword": "사과", "type": 2, "hasLocution": True}], "categories": ["fruit"]},
+    {"_id": 7, "keywords": [{"keyword": "배", "type": 2}, {"keyword": "서양배", "type": 2}], "categories": ["fruit"]},
+    {"_id": 8, "keywords": [], "categories": []},
+]
+
+
+def test_arasaacs_own_list_brings_the_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("2462_500.png", "7.png", "8.png"):
+        draw_card(home / "dataset/images" / name, 60 + len(name))
+    cards = label_table(home, json.dumps(ARASAAC, ensure_ascii=False), "arasaac.json")
+    apple, pear = cards["2462_500.png"], cards["7.png"]
+    assert (apple["keyword"], apple["id"], apple["licence"]) == ("사과", "2462", "CC BY-NC-SA 4.0, ARASAAC")
+    assert (pear["keyword"], pear["class"], pear["synonyms"]) == ("배(과일)", "fruit", "서양배")
+    assert "8.png" not in cards and cards["1_물.png"]["keyword"] == "물"
+    by_number = label_table(home, "_id;keywords;categories\n2462;사과;fruit\n7;배,서양배;fruit\n")
+    assert {name: by_number[name]["keyword"] for name in ("2462_500.png", "7.png")} == {
+        "2462_500.png": "사과",
+        "7.png": "배(과일)",
+    }
+    for text, word in (("{", "not JSON"), ('[{"id": 3}]', "entry 1: expected a pictogram of ARASAAC")):
+        (home / "broken.json").write_text(text, encoding="utf-8")
+        assert prepare(home, "--labels", str(home / "broken.json"), steps=["1"]) == 2
+        assert word in capsys.readouterr().err
+
+
+def test_one_picture_with_two_words_is_two_cards(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images = home / "dataset/images"
+    shutil.copy(images / "7_엄마.png", images / "70_어머니.png")
+    assert prepare(home, steps=["1"]) == 0
+    words = [card["keyword"] for card in read_json(home / "dataset/processed/cards.json")["cards"]]
+    assert {"엄마", "어머니"} <= set(words) and "one picture with two words (어머니, 엄마)" in caplog.text
+
+
+DRAWING = """<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY ns "http://www.w3.org/2000/svg">]>
+<svg xmlns="&ns;" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 10 20">
+<defs><rect id="r" width="4" height="4"/></defs><use xlink:href="#r" x="1" y="2" fill="red"/>%s</svg>"""
+
+
+def test_a_drawing_is_a_card_and_reads_no_other_file(home: Path) -> None:
+    from aac.pictures import open_picture
+
+    Image.new("RGB", (50, 50), "blue").save(home / "secret.png")
+    path = home / "dataset/images/50_컵.svg"
+    path.write_text(DRAWING % "", encoding="utf-8")
+    alone = open_picture(path)
+    assert alone.size == (256, 512) and (255, 0, 0) in {colour for _, colour in alone.getcolors(9)}
+    name = (home / "secret.png").as_posix()
+    for href in (f'href="{name}"', f"xlink:href='{name}'", f'href="file://{name}"', 'href="http://127.0.0.1/a.png"'):
+        path.write_text(DRAWING % f'<image width="10" height="20" {href}/>', encoding="utf-8")
+        assert open_picture(path).tobytes() == alone.tobytes(), href
+    assert prepare(home, steps=["1", "2"]) == 0
+    assert "50_컵.svg" in read_json(home / "dataset/processed/embeddings.json")["filenames"]
+
+
+def test_a_drawing_that_is_none_or_a_bomb_is_refused(home: Path) -> None:
+    images = home / "dataset/images"
+    nested = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "aaaaaaaaaa"}">' for n in range(10))
+    copies = "".join(
+        f'<g id="g{n}">{f"<use href=&quot;#g{n - 1}&quot;/>".replace("&quot;", chr(34)) * 10}</g>' for n in range(1, 10)
+    )
+    bombs = {
+        "50": '<svg xmlns="http://www.w3.org/2000/svg"><rect',
+        "51": f'<!DOCTYPE svg [{nested}]><svg xmlns="http://www.w3.org/2000/svg"><text>&e9;</text></svg>',
+        "52": f'<svg xmlns="http://www.w3.org/2000/svg"><g id="g0"><path d="M0 0h9"/></g>{copies}</svg>',
+        "53": '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9000"><rect width="9" height="9000"/></svg>',
+    }
+    for number, text in bombs.items():
+        (images / f"{number}_컵.svg").write_text(text, encoding="utf-8")
+    assert prepare(home, steps=["1"]) == 0
+    found = read_json(home / "dataset/processed/cards.json")
+    assert {entry["file"][:2] for entry in found["rejected"]} == set(bombs) and len(found["cards"]) == 16
 
 
 def test_a_card_set_is_a_folder_and_a_table(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,6 +278,7 @@ def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model)
         assert shown == {
             "text": "물.",
             "style": "기본",
+            "style_confidence": 0.5,
             "confidence": 0.5,
             "source": str(source),
             "reasons": [],
@@ -286,7 +287,17 @@ def test_every_source_has_a_korean_name_and_says_whether_the_model_speaks(model)
             "checked": False,
         }
     keys = list(model.generate_interpretation(pictures(1), return_details=True)[0])
-    assert keys == ["text", "style", "confidence", "passed", "source", "reasons", "cards", "checked"]
+    assert keys == [
+        "text",
+        "style",
+        "style_confidence",
+        "confidence",
+        "passed",
+        "source",
+        "reasons",
+        "cards",
+        "checked",
+    ]
 
 
 def test_a_loop_is_no_emphasis():

@@ -90,7 +90,8 @@ def test_a_lone_core_card_is_answered_by_its_reviewed_wording(reader) -> None:
         three = reader.generate_interpretation(pictures()[1:2], {"age": 30}, keywords=keywords, return_details=True)
         assert [c["text"] for c in three] == reviewed(["하지 마세요"], Persona.parse({"age": 30}), Context())
         assert {(c["source"], c["passed"], c["checked"]) for c in three} == {("reviewed", True, True)}
-        assert three[0]["cards"] == [{"word": "하지 마세요", "known": True, "confidence": pytest.approx(1, abs=1e-3)}]
+        like = pytest.approx(1, abs=1e-3)
+        assert three[0]["cards"] == [{"word": "하지 마세요", "known": True, "similarity": like, "confidence": like}]
     told = reader.generate_interpretation(pictures()[1:2], keywords=["물"], return_details=True)
     assert told[0]["source"] != "reviewed"  # an app's word stands above the picture's
 
@@ -110,8 +111,35 @@ def test_of_a_strange_picture_nothing_is_said_but_that(reader) -> None:
     assert {c["source"] for c in three} == {"unknown card"} and not any(c["passed"] or c["checked"] for c in three)
     assert three[0]["text"] == "모르는 카드예요."
     assert [card["known"] for card in three[0]["cards"]] == [True, False]
-    told = reader.generate_interpretation([pictures()[2], strange], keywords=["물", "가다"], return_details=True)
-    assert not any(c["source"] == "unknown card" for c in told)
+
+
+def test_of_a_strange_picture_whose_word_is_told_the_grammar_speaks_marked(reader) -> None:
+    """The model has nothing to say of a picture that it never saw; an app's label is read as a team's is."""
+    strange = noise(np.random.default_rng(3))
+    told = reader.generate_interpretation([pictures()[2], strange], keywords=["물", "마셔요"], return_details=True)
+    assert {c["source"] for c in told} == {"grammar"} and all(c["checked"] and not c["passed"] for c in told)
+    assert all(c["reasons"] == ["unknown_card"] and "물" in c["text"] and "마" in c["text"] for c in told)
+    assert [card["known"] for card in told[0]["cards"]] == [True, False]
+    known = reader.generate_interpretation([pictures()[2]], keywords=["물"], return_details=True)
+    assert not any("unknown_card" in c["reasons"] for c in known)  # negative control
+
+
+def test_strange_pictures_are_refused_by_name_where_the_app_wants_that(reader) -> None:
+    strange = noise(np.random.default_rng(3))
+    reader.config = {**reader.config, "unknown_cards": "refuse"}
+    try:
+        with pytest.raises(UserError, match=r"picture 2 \(likest: .+, 0\.\d\d\).*none of the cards"):
+            reader.generate_interpretation([pictures()[2], strange])
+        assert len(reader.generate_interpretation([pictures()[2], strange], keywords=["물", "가다"])) == 3
+        assert len(reader.generate_interpretation([pictures()[2]])) == 3
+    finally:
+        reader.config = {**reader.config, "unknown_cards": "answer"}
+
+
+def test_a_card_is_called_by_what_one_hears_of_its_word() -> None:
+    cards = KnownCards.of(PICTURES[:1], ["배(과일)"])
+    (reading,) = cards.read(PICTURES[:1])
+    assert (reading.word, reading.public()["word"]) == ("배(과일)", "배")
 
 
 def test_interpret_takes_words_from_file_names() -> None:

@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--pictures-only", action="store_true", help="do not read words from file names")
     parser.add_argument("--checkpoint", default=str(ROOT / "train/checkpoints/best_model.pt"), metavar="PATH")
-    parser.add_argument("--json", action="store_true", help="print styles, confidence and the gate's verdicts as JSON")
+    parser.add_argument("--json", action="store_true", help="print styles, cards and the gate's verdicts as JSON")
     return parser.parse_args(argv)
 
 

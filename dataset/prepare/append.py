@@ -21,6 +21,7 @@ from aac.rules import row_problems
 from dataset.prepare import cards, cluster, embed, sampling
 from dataset.prepare.options import Options
 from dataset.prepare.personas import blank_row
+from dataset.prepare.training_rows import secure
 
 log = logging.getLogger("aac")
 # More rows than this teach a card no better (recall is at its height from 200 uses on).
@@ -133,6 +134,7 @@ def _rows(options: Options, rows_each: int | None) -> str:
             row["id"] = last + place
         for place in sorted(range(len(added)), key=lambda place: (place % each, place)):
             sampling.fill_row(added[place], deck, people, options, fresh)
+        secure(added, people, left=0)
         rows += added
         write_json(options.file("dataset_with_cards.json"), rows, None)
     write_json(options.file("coverage.json"), sampling.coverage(rows, deck, table))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import os
 import re
@@ -15,8 +13,10 @@ from typing import Any, NamedTuple
 
 from aac import pictures
 from aac.gate import control_text
-from aac.io import UserError, read_text, write_json
-from aac.rules import PICTURES, card_keyword, card_name_problem, card_word, nfc
+from aac.io import UserError, write_json
+from aac.labels import Reading, read_label
+from aac.rules import PICTURES, SENSE, card_keyword, card_name_problem, card_word, nfc
+from dataset.prepare.label_tables import Fields, Labels, read_labels
 from dataset.prepare.options import Options
 
 log = logging.getLogger("aac")
@@ -27,7 +27,8 @@ _LITTER = re.compile(
     r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.git(keep|ignore)|\.drawing|\..*\.tmp|ATTRIBUTION\.txt"
 )
 BANNED_FILE = Path(__file__).with_name("banned_words.txt")
-LABEL_FIELDS = ("id", "keyword", "sense", "part_of_speech", "category", "synonyms", "licence")
+SHOWN = 300  # labels whose reading is printed
+UNSURE = 0.6
 
 
 class Look(NamedTuple):
@@ -73,13 +74,12 @@ def _no_card(path: Path) -> str:
         return "a folder: cards lie in the images folder itself"
     if path.name.startswith("."):
         return "a hidden file: its name begins with a dot"
-    if path.suffix.lower() == ".svg":
-        return "a drawing (SVG): save it as PNG"
     return "not a file" if not path.is_file() else f"not a picture of a kind that is read: {', '.join(PICTURES)}"
 
 
 def filter_cards(options: Options) -> str:
-    """Write `cards.json`: `cards` ({file, id, keyword, sha256, …}), `rejected` ({file, reason}), `near_duplicates`.
+    """Write `cards.json`: `cards` ({file, id, keyword, label, sha256, lemma, class, …}), `rejected` ({file, reason}),
+    `near_duplicates`. `keyword` is what the rows hold, `label` what the team wrote where that differs.
 
     Raises:
         UserError: no usable card is left.
@@ -87,7 +87,25 @@ def filter_cards(options: Options) -> str:
     table = sift(options)
     write_json(options.file("cards.json"), table)
     cards, rejected, similar = table["cards"], table["rejected"], table["near_duplicates"]
+    show_readings(cards)
     return f"{len(cards)} cards, {len(rejected)} rejected, {len(similar)} groups look alike (kept) -> cards.json"
+
+
+def show_readings(cards: Sequence[dict[str, Any]]) -> None:
+    """Print what was understood of each label that the lexicon does not hold as it stands, the least sure first."""
+    read = sorted((card for card in cards if card["sure"] < 1), key=lambda card: card["sure"])
+    for card in read[:SHOWN]:
+        kind = f"{card['part_of_speech']}, {card.get('class') or 'class not known'}"
+        log.info(
+            "      %-4s %s -> %s (%s)", f"{card['sure']:.2f}", card.get("label", card["keyword"]), card["keyword"], kind
+        )
+    if len(read) > SHOWN:
+        log.info("      and %d more: see cards.json", len(read) - SHOWN)
+    if unsure := sum(card["sure"] < UNSURE for card in read):
+        log.warning(
+            "      %d of %d labels are read with doubt (below %.1f): put them right with --labels: %s",
+            *(unsure, len(cards), UNSURE, "file,keyword,category,part_of_speech,sense,synonyms"),
+        )
 
 
 def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
     from tqdm import tqdm
 
     others = others_in(options.images)
-    labels = read_labels(options.labels) if options.labels else {}
+    labels = read_labels(options.labels) if options.labels else Labels()
     if options.labels and options.labels.parent == options.images.resolve():
         others.pop(options.labels.name, None)
     banned = _banned()
@@ -113,28 +131,30 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
         looks = list(tqdm(pool.map(examine, paths), total=len(paths), desc="cards", unit="picture", leave=False))
     cards: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
-    hashed: dict[str, str] = {}
+    hashed: dict[str, tuple[str, str]] = {}
     names: set[str] = set()
     alike: dict[int, list[str]] = {}
     for path, look in zip(paths, looks, strict=True):
         name = nfc(path.name)
-        label = labels.get(name, {})
-        keyword = label.get("keyword") or card_keyword(name)
-        reason = look.reason or card_name_problem(name) or _word_problem(name, keyword, banned)
+        label = labels.of(name)
+        word = label.get("keyword") or card_keyword(name)
+        reason = look.reason or card_name_problem(name) or _word_problem(name, word, banned)
+        reading = None if reason else read_label(word, label)
+        twin, twins_word = hashed.get(look.sha256, ("", ""))
         if not reason and name in names:
             reason = f"the same name as {name!r} once Hangul is composed (NFC)"
-        elif not reason and look.sha256 in hashed:
-            reason = f"the same picture as {hashed[look.sha256]}"
-        if reason:
+        elif reading and twins_word == reading.keyword:
+            reason = f"the same picture as {twin}"
+        if reason or reading is None:
             rejected.append({"file": printable(path.name), "reason": reason})
             continue
-        hashed[look.sha256] = name
+        if twin:
+            log.warning("      %s and %s: one picture with two words (%s, %s): both are kept",
+                        *(twin, name, twins_word, reading.keyword))  # fmt: skip
+        hashed.setdefault(look.sha256, (name, reading.keyword))
         names.add(name)
         alike.setdefault(look.likeness, []).append(name)
-        match = re.match(r"\d+", name)
-        card = {"file": name, "id": label.get("id") or (match.group() if match else ""), "keyword": keyword}
-        card |= {"sha256": look.sha256} | {k: v for k, v in label.items() if v and k not in ("id", "keyword")}
-        cards.append(card)
+        cards.append(_card(name, look, reading, label))
     rejected += [{"file": printable(name), "reason": reason} for name, reason in others.items()]
     for entry in rejected[: 10 if cards else None]:
         log.warning("      rejected %s: %s", entry["file"], entry["reason"])
@@ -145,11 +165,22 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
         log.warning("      and %d more: see `rejected` in cards.json", len(rejected) - 10)
     if moving := sum(look.animated for look in looks):
         log.warning("      %d animated pictures: the first frame is the card", moving)
-    if astray := set(labels) - {nfc(path.name) for path in paths}:
+    if astray := labels.astray(nfc(path.name) for path in paths):
         log.warning("      %s: %d files are not in %s, such as %s", options.labels, len(astray), options.images,
-                    min(astray))  # fmt: skip
+                    astray[0])  # fmt: skip
     similar = [group for group in alike.values() if len(group) > 1]
     return {"cards": cards, "rejected": rejected, "near_duplicates": similar}
+
+
+def _card(name: str, look: Look, reading: Reading, label: Fields) -> dict[str, Any]:
+    """A card as `cards.json` holds it: what it is, what was read of its label, and what a table says beside."""
+    number = re.match(r"\d+", name)
+    card: dict[str, Any] = {"file": name, "id": label.get("id") or (number.group() if number else "")}
+    card |= {"keyword": reading.keyword}
+    if reading.label != reading.keyword:
+        card["label"] = reading.label
+    told = {field: text for field, text in label.items() if text and field not in ("id", "keyword")}
+    return card | {"sha256": look.sha256} | told | reading.public()
 
 
 def _word_problem(name: str, word: str, banned: Sequence[str]) -> str:
@@ -160,7 +191,7 @@ def _word_problem(name: str, word: str, banned: Sequence[str]) -> str:
         return f"{what}: name it <id>_<keyword>.png, or list it in --labels"
     if one := next((one for one in banned if one in word.split()), ""):
         return f"banned word {one!r} ({BANNED_FILE.name})"
-    if sign := control_text(word):
+    if sign := control_text(SENSE.sub("", word)):
         return f"no sentence may hold {sign!r}, a part of its word: name it otherwise, or list it in --labels"
     return ""
 
@@ -183,40 +214,6 @@ def examine(path: Path) -> Look:
     cells = list(grey.resize((9, 8)).getdata())
     bits = (cells[row * 9 + col] < cells[row * 9 + col + 1] for row in range(8) for col in range(8))
     return Look("", sha256, sum(bit << place for place, bit in enumerate(bits)), pictures.animated(image))
-
-
-def read_labels(path: Path) -> dict[str, dict[str, str]]:
-    """`file,id,keyword,sense,part_of_speech,category,synonyms,licence` by file name.
-
-    Raises:
-        UserError: the file or its header is wrong, or a file or a column stands in it twice.
-    """
-    table = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    try:
-        columns = ["licence" if name == "license" else nfc(name or "") for name in table.fieldnames or ()]
-        table.fieldnames = columns
-        rows = [(table.line_num, row) for row in table]
-    except csv.Error as error:
-        raise UserError(f"{path}: line {table.line_num + 1}: not CSV ({error})") from None
-    if not {"file", "keyword"} <= set(columns):
-        raise UserError(
-            f"{path}: the first line must name the columns file and keyword (also {', '.join(LABEL_FIELDS)})"
-        )
-    if twice := [name for name in ("file", *LABEL_FIELDS) if columns.count(name) > 1]:
-        raise UserError(f"{path}: the column {twice[0]} stands twice; keep one of them")
-    if unknown := [name for name in columns if name not in ("file", *LABEL_FIELDS)]:
-        log.warning("      %s: columns that are not used: %s", path, ", ".join(unknown))
-    labels: dict[str, dict[str, str]] = {}
-    for line, row in rows:
-        if None in row:
-            raise UserError(f"{path}: line {line}: more fields than columns; put a text with commas in quotes")
-        name, keyword = nfc(row["file"] or ""), card_word(row["keyword"] or "")
-        if not name or not keyword:
-            raise UserError(f"{path}: line {line}: file and keyword must both be filled")
-        if name in labels:
-            raise UserError(f"{path}: line {line}: {name} is listed twice")
-        labels[name] = {field: nfc(row.get(field) or "") for field in LABEL_FIELDS} | {"keyword": keyword}
-    return labels
 
 
 def printable(name: str) -> str:

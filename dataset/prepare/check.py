@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aac.io import UserError, read_json
-from aac.records import Rows, Sample, by_split, nfc, read_clusters, read_rows
+from aac.records import Rows, Sample, by_split, nfc, read_clusters, read_rows, seldom_trained
 from aac.rules import Problem
 from dataset.prepare.cards import POOR, examine, pictures_in
 
@@ -44,12 +44,16 @@ def check(path: Path, images: Path | None, tokenizer: Path | None = None) -> int
         by_split(found.samples, path)
     except UserError as error:
         problems.append(Problem("all", "rows", str(len(found.samples)), str(error).removeprefix(f"{path}: ")))
+    seldom = _seldom(found.samples, path.with_name("cards.json"))
+    if seldom:
+        problems.append(Problem("all", "input.AAC_card_combination", "training rows", seldom, False))
     for line in _lines(path, problems):
         print(line)
     for name, text in _summary(found, images, path, count_tokens):
         print(f"{name:<12} {text}")
     fatal = sum(problem.fatal for problem in problems)
-    verdict = "training would refuse this or go wrong on it" if fatal else "fit to train on"
+    but = ", but not every card will be learned" if seldom else ""
+    verdict = "training would refuse this or go wrong on it" if fatal else f"fit to train on{but}"
     print(f"{'problems':<12} {fatal}, notes {len(problems) - fatal}: {verdict}")
     return 2 if fatal else 0
 
@@ -87,6 +91,15 @@ def _pictures(samples: Sequence[Sample], folder: Path) -> Iterator[Problem]:
             if look.reason:
                 fatal = not look.reason.startswith(POOR)
                 yield Problem(records[card], field, repr(card), f"{there[card]}: {look.reason}", fatal)
+
+
+def _seldom(samples: Sequence[Sample], cards_file: Path) -> str:
+    """Cards with too few training rows: of those in use, and of those that step 1 took (`cards.json`)."""
+    words = {card: word for sample in samples for card, word in zip(sample.cards, sample.keywords, strict=True)}
+    table = read_json(cards_file) if cards_file.exists() else None
+    entries = table.get("cards", []) if isinstance(table, dict) else []
+    words |= {entry["file"]: entry.get("keyword", "") for entry in entries if isinstance(entry.get("file"), str)}
+    return seldom_trained(words.items(), Counter(c for s in samples if s.split == "train" for c in s.cards))
 
 
 def _summary(

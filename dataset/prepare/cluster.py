@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from aac.classes import title
 from aac.io import read_json, write_atomic, write_json
-from aac.lexicon import lookup
+from aac.labels import read_label
+from aac.rules import spoken
 from dataset.prepare.embed import Array, open_card, save_array
 from dataset.prepare.options import Options
 
@@ -70,7 +72,7 @@ def card_vectors(options: Options) -> Array:
 def tag_clusters(options: Options) -> str:
     """Write `cluster_tags.json`: for each cluster up to three Korean topics, from its medoids.
 
-    Offline: the lexicon's name for the medoids' most common category, then the medoids' own words.
+    Offline: the name of the medoids' most common class, then the medoids' own words.
     """
     results = read_json(options.file("clustering_results.json"))
     keyword_of = {card["file"]: card["keyword"] for card in read_json(options.file("cards.json"))["cards"]}
@@ -81,9 +83,10 @@ def tag_clusters(options: Options) -> str:
         members = np.flatnonzero(labels == number)
         nearest = members[np.argsort(-(vectors[members] @ centroid), kind="stable")][:MEDOIDS]
         words = [keyword_of[results["filenames"][place]] for place in nearest]
-        categories = [card.category for word in words if (card := lookup(word))]
-        topic = [CATEGORY_NAMES[max(categories, key=categories.count)]] if categories else []
-        tags[str(number)] = list(dict.fromkeys([*topic, *words]))[:TAGS]
+        classes = [name for word in words if (name := read_label(word).word_class)]
+        commonest = max(classes, key=classes.count) if classes else ""
+        topic = [CATEGORY_NAMES.get(commonest) or title(commonest)] if commonest else []
+        tags[str(number)] = list(dict.fromkeys([*topic, *map(spoken, words)]))[:TAGS]
     write_json(options.file("cluster_tags.json"), tags)
     shown = "; ".join(", ".join(topics) for topics in list(tags.values())[:3])
     return f"tags such as: {shown} -> cluster_tags.json"

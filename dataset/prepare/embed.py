@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from aac.io import UserError, read_json, write_atomic, write_json
-from aac.lexicon import load_lexicon, lookup
+from aac.labels import read_label
+from aac.lexicon import load_lexicon
 from aac.pictures import open_picture
 from aac.records import nfc
 from dataset.prepare.options import Options
@@ -148,7 +149,7 @@ def offline_images(paths: Sequence[Path]) -> Array:
 
 
 def offline_words(words: Sequence[str]) -> Array:
-    """(N, 256): the category of a word that the lexicon knows, and its letters (hashed jamo and syllable n-grams)."""
+    """(N, 256): the class of a word where it is known, and its letters (hashed jamo and syllable n-grams)."""
     return np.stack([_word(nfc(word)) for word in words])
 
 
@@ -172,7 +173,7 @@ def _categories() -> dict[str, int]:
 
 
 def _word(word: str) -> Array:
-    card = lookup(word)
+    name = read_label(word).word_class
     letters = np.zeros(WIDTH - len(_categories()), np.float32)
     jamo = unicodedata.normalize("NFD", f"<{word}>")
     grams = [jamo[i : i + 3] for i in range(len(jamo) - 2)] + [f"syllable {sign}" for sign in word]
@@ -180,9 +181,10 @@ def _word(word: str) -> Array:
         digest = hashlib.blake2b(gram.encode(), digest_size=8).digest()
         letters[int.from_bytes(digest[:4]) % len(letters)] += 1 if digest[4] & 1 else -1
     category = np.zeros(len(_categories()), np.float32)
-    if card:
-        category[_categories()[card.category]] = 1
-    share = _CATEGORY_SHARE if card else 0.0
+    known = name in _categories()
+    if known:
+        category[_categories()[name]] = 1
+    share = _CATEGORY_SHARE if known else 0.0
     return np.concatenate([np.sqrt(share) * category, np.sqrt(1 - share) * _unit(letters)]).astype(np.float32)
 
 

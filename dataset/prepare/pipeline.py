@@ -69,7 +69,7 @@ STEPS = (
         *(1, "cards", _fetch_and_filter),
         reads=("images", "labels", BANNED_FILE),
         writes=("cards.json",),
-        version=lambda options: "2",  # labels are cleaned, 16-bit pictures seen, other entries listed
+        version=lambda options: "3",  # labels are read, drawings (SVG) seen, one picture may have two words
     ),
     Step(2, "embeddings", embed.embed_cards, ("cards.json", LEXICON_FILE), EMBEDDINGS, (*ENCODER, "full_embeddings")),
     Step(3, "clusters", cluster.cluster_cards, EMBEDDINGS, (*CLUSTERS, "cluster_map.png"), ("clusters", "seed")),

@@ -21,6 +21,7 @@ from dataset.prepare.options import Options
 from dataset.prepare.personas import read_personas
 from dataset.prepare.teachers.registry import TEACHERS
 from dataset.prepare.themes import Theme, meant, themes
+from dataset.prepare.training_rows import secure
 
 log = logging.getLogger("aac")
 # Cards a row by selection complexity, with their shares. One card is a whole turn: of real rows about 40 % are one.
@@ -222,6 +223,8 @@ def write_cards(options: Options) -> str:
     order = sorted(range(len(rows)), key=lambda place: (place % options.samples_per_persona, place))
     for place in tqdm(order, desc="combinations", unit="row", leave=False):
         fill_row(rows[place], deck, people, options)
+    if pinned := secure(rows, people):
+        log.info("      %d rows of one card are kept for training, so that every card is learned", pinned)
     write_json(options.file("dataset_with_cards.json"), rows, None)
     write_json(options.file("coverage.json"), coverage(rows, deck, table))
     uses = sorted(deck.uses.tolist())

@@ -40,7 +40,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "context_dropout": 0.1,  # likewise for the context
     "keyword_dropout": 0.5,  # share of rows without card words: pictures alone must do
     "style_dropout": 0.2,  # share of rows whose answers lack their style: the classifier reads the text there
-    "style_loss_weight": 0.1,  # of the classifier beside the language loss; 0: confidence means nothing
+    "style_loss_weight": 0.1,  # of the classifier beside the language loss; 0: style_confidence means nothing
     "style_labels": True,  # False: the data's outputs have no style order
     "parts_off": [],  # parts built out of the model, to see what each is worth (train/scoring/ablations.py)
     "voice": "first",  # first: the person speaks; third: notes about the person
@@ -76,6 +76,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "eval_samples": 512,  # validation rows a loss evaluation reads
     "generation_samples": 0,  # validation rows an evaluation also generates for and scores; 0: none, the quickest
     "max_new_tokens": 48,  # an interpretation's longest length
+    "unknown_cards": "answer",  # a picture of no known card and no told word: said to be unknown; refuse: an error
     "similarity_model": "jhgan/ko-sroberta-multitask",  # hub id or folder; where absent a lexical score stands in
     "log_samples": False,  # True lets loggers see sentences and personas
     "processed_data": "dataset/processed/dataset_completed.json",  # rows, made by data_prepare.py
@@ -89,7 +90,7 @@ TRAIN_CONFIG: dict[str, Any] = {
 
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "feature_cache_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
-RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "similarity_model", *PATH_KEYS)
+RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "unknown_cards", "similarity_model", *PATH_KEYS)
 # What a model is: a warm start takes these from its checkpoint.
 ARCHITECTURE_KEYS = ("model_type", "model_size", "model_path", "backbone", "vocab_size", "num_crops", "use_lora")
 ARCHITECTURE_KEYS += ("lora_r", "lora_alpha", "lora_target_modules", "lora_vision", "lora_projector")
@@ -101,6 +102,7 @@ RESUMABLE_KEYS = (
     "use_fp16",
     "use_bf16",
     "max_new_tokens",
+    "unknown_cards",
     "similarity_model",
     "gradient_checkpointing",
     "num_workers",
@@ -108,7 +110,12 @@ RESUMABLE_KEYS = (
 )
 RESUMABLE_KEYS += ("auto_batch_size", "max_skipped_steps", "num_epochs", "max_steps", "early_stopping_patience")
 RESUMABLE_KEYS += ("eval_steps", "save_steps", "logging_steps", "max_checkpoints", "log_samples", "generation_samples")
-_CHOICES = {"voice": ("first", "third"), "best_metric": ("val_loss",), "model_type": BACKBONES}
+_CHOICES = {
+    "voice": ("first", "third"),
+    "unknown_cards": ("answer", "refuse"),
+    "best_metric": ("val_loss",),
+    "model_type": BACKBONES,
+}
 _POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "lora_alpha", "num_crops")
 _POSITIVE += ("eval_steps", "save_steps", "logging_steps", "max_length", "max_checkpoints", "max_new_tokens")
 _POSITIVE += ("learning_rate", "head_learning_rate", "max_grad_norm", "eval_samples", "persona_tokens")

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aac.records import Clusters, Sample, Split, by_split, nfc, stream_samples
+from aac.records import Clusters, Sample, Split, by_split, nfc, seldom_trained, stream_samples
+from aac.rules import spoken
 from train.data.sample_file import SampleFile
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def load_splits(path: Path, clusters: int) -> Loaded:
     """
     cards: dict[str, tuple[int, str]] = {}
     skipped: Counter[str] = Counter()
+    trained: Counter[str] = Counter()
     digest = _RowDigest()
 
     def noted() -> Iterator[Sample]:
@@ -44,6 +46,7 @@ def load_splits(path: Path, clusters: int) -> Loaded:
                 cards.setdefault(card, (sample.id, word))
             if sample.split == "train":
                 digest.add(sample)
+                trained.update(sample.cards)
             yield sample
 
     splits = by_split(noted(), path, SampleFile)
@@ -53,6 +56,8 @@ def load_splits(path: Path, clusters: int) -> Loaded:
         *(len(rows) for rows in splits.values()),
         "".join(f", {count} {reason} left out" for reason, count in skipped.items() if count),
     )
+    if seldom := seldom_trained(((card, word) for card, (_, word) in cards.items()), trained):
+        log.warning("%s: %s", path, seldom)
     return Loaded(splits, cards, digest.hex())
 
 
@@ -66,7 +71,8 @@ def scratch_tokenizer(config: dict[str, Any], samples: Iterable[Sample]) -> Any:
     texts: dict[str, None] = {reading.requests[config["voice"]]: None}
     for sample in samples:
         lines = [reading.persona_text(sample.persona), *reading.pieces(sample.persona, beside_line=True)]
-        texts.update(dict.fromkeys([*lines, reading.context_text(sample.context), *sample.keywords, *sample.output]))
+        words = map(spoken, sample.keywords)
+        texts.update(dict.fromkeys([*lines, reading.context_text(sample.context), *words, *sample.output]))
     return train_tokenizer(list(texts), config["vocab_size"], model_class(config["model_type"]).chat.control)
 
 

@@ -86,7 +86,7 @@ def _interpret_batch(
         _through_the_gate(session, decoded, parsed, threes)
     scores = session.style_confidence([c.text for c in told]) if confidence else None
     for n, candidate in enumerate(told):
-        candidate.confidence = round(float(scores[n, n % STYLES]) if scores is not None else 1 / STYLES, 4)
+        candidate.style_confidence = round(float(scores[n, n % STYLES]) if scores is not None else 1 / STYLES, 4)
     return threes
 
 

@@ -48,7 +48,8 @@ class Candidate:
     """One of a request's three sentences.
 
     Attributes:
-        reasons: why the gate stopped the model's first one.
+        style_confidence: of a classifier of styles, that the text has its style: no trust in what it says.
+        reasons: why the gate stopped the model's first one, or why the model was not asked.
         told_less: of what (`persona`, `context`) the model was not told texts that are longer than trained.
         cards: what each picture was taken for; empty where the model has no table of known cards.
         checked: whether the gate knew the cards' words.
@@ -56,7 +57,7 @@ class Candidate:
 
     text: str
     style: str
-    confidence: float = 0.0
+    style_confidence: float = 0.0
     source: Source = Source.MODEL
     reasons: list[str] = field(default_factory=list)
     told_less: list[str] = field(default_factory=list)
@@ -78,7 +79,8 @@ class Candidate:
         return {
             "text": self.text,
             "style": self.style,
-            "confidence": self.confidence,
+            "style_confidence": self.style_confidence,
+            "confidence": self.style_confidence,  # its former name
             "passed": self.passed,
             "source": str(self.source),
             "reasons": [*self.reasons, *(f"{name}_too_long" for name in self.told_less)],
@@ -88,18 +90,21 @@ class Candidate:
 
 
 def settled(request: Request) -> list[Candidate] | None:
-    """What is answered without asking the model: a lone core card or an emergency by its reviewed wording, a strange
-    picture by saying so; None for everything else."""
+    """What is answered without asking the model: a lone core card or an emergency by its reviewed wording; a strange
+    picture by the grammar where its word is told, else by saying that it is strange; None for everything else."""
     from dataset.prepare.teachers.reviewed import reviewed
 
-    reasons: list[str] = []
-    if request.strange:
-        three, source, reasons = _STRANGE, Source.UNKNOWN, ["unknown_card"]
-    elif request.words and (wording := reviewed(request.words, request.persona, request.context)):
-        three, source = tuple(wording), Source.REVIEWED
-    else:
+    if request.words and (wording := reviewed(request.words, request.persona, request.context)):
+        return [Candidate(t, style, 0.0, Source.REVIEWED) for t, style in zip(wording, STYLE_NAMES, strict=True)]
+    if not request.strange:
         return None
-    return [Candidate(t, style, 0.0, source, list(reasons)) for t, style in zip(three, STYLE_NAMES, strict=True)]
+    three = [Candidate("", style, reasons=["unknown_card"]) for style in STYLE_NAMES]
+    for place, candidate in enumerate(three):
+        if request.words:
+            stand_in(request, three, place)
+        else:
+            candidate.text, candidate.source = _STRANGE[place], Source.UNKNOWN
+    return three
 
 
 def judge(request: Request, three: Sequence[Candidate]) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor
 from aac.fields import shown, text_problem
 from aac.gate import control_text
 from aac.io import UserError
+from aac.labels import read_label
 from aac.pictures import given_picture
 from aac.records import Context, Persona
-from aac.rules import MOST_CARDS, card_word
+from aac.rules import MOST_CARDS, card_word, spoken
 from train.models.batch import Batch, Row, collate
 from train.models.known_cards import CardReading
 from train.models.limits import shortened
@@ -71,8 +72,8 @@ class Request:
 
     @property
     def strange(self) -> bool:
-        """Whether a picture is none of the known cards, and nobody tells its word."""
-        return not self.keywords and any(not reading.known for reading in self.readings)
+        """Whether a picture is none of the known cards: the model has nothing to say of it."""
+        return any(not reading.known for reading in self.readings)
 
 
 def parse_requests(model: Network, requests: Any) -> list[Request]:
@@ -112,6 +113,9 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
     cards = _encoded(model, images)
     readings = [card.reading for card in cards if card.reading]
+    if not keywords and model.config["unknown_cards"] == "refuse":
+        _refuse_strange(readings)
+    keywords = keywords and _as_trained(keywords, model.cards.words if model.cards else ())
     features, image_sizes = [card.features for card in cards], [card.image_size for card in cards]
     return Request(features, image_sizes, persona, context, keywords, list(gone), readings, model.config["voice"])
 
@@ -133,6 +137,25 @@ def encode_pictures(model: Network, pictures: Sequence[Image]) -> list[EncodedCa
     features, image_sizes = model.encode_images(pictures)
     readings = model.cards.read(pictures) if model.cards else [None] * len(pictures)
     return list(map(EncodedCard, features, image_sizes, readings))
+
+
+def _refuse_strange(readings: Sequence[CardReading]) -> None:
+    """Raises UserError where a picture is none of the known cards: each is named with the likest card."""
+    strange = [
+        f"picture {number} (likest: {spoken(reading.word)}, {reading.similarity:.2f})"
+        for number, reading in enumerate(readings, start=1)
+        if not reading.known
+    ]
+    if strange:
+        raise UserError(
+            f"images: {', '.join(strange)}: none of the cards that the model knows; tell its word (keywords)"
+        )
+
+
+def _as_trained(keywords: Sequence[str], known: Sequence[str]) -> list[str]:
+    """An app's labels as the words that rows hold (아파요: 아프다); a word of the model's own cards stays."""
+    own = set(known)
+    return [word if word in own else read_label(word).keyword for word in keywords]
 
 
 def _images(value: Any) -> list[Any]:

@@ -55,7 +55,8 @@ class AACMultimodalModel(Network):
             persona_info: any of the persona's fields; missing ones are unknown.
             context_info: a sentence, any of the four fields, or None.
             keywords: the cards' words in the order of the images, where the app knows them.
-            return_details: dicts (`text`, `style`, `confidence`, `passed`, `source`, `reasons`) instead of strings.
+            return_details: dicts, not strings: `text`, `style`, `style_confidence`, `passed`, `source`, `reasons`,
+                `cards` (what each picture was taken for) and `checked` (by the gate, knowing the cards' words).
             temperature: 0 is greedy, the likeliest words; above, words are drawn: other candidates for another `seed`.
 
         Raises:

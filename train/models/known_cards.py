@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aac.io import UserError
+from aac.rules import spoken
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,15 +36,21 @@ class CardReading:
     enough."""
 
     word: str
-    confidence: float
+    similarity: float
 
     @property
     def known(self) -> bool:
-        return self.confidence >= KNOWN
+        return self.similarity >= KNOWN
+
+    @property
+    def confidence(self) -> float:
+        """The former name of `similarity`."""
+        return self.similarity
 
     def public(self) -> dict[str, Any]:
         """Plain values for `return_details`; an unknown picture has no word."""
-        return {"word": self.word if self.known else "", "known": self.known, "confidence": self.confidence}
+        word = spoken(self.word) if self.known else ""
+        return {"word": word, "known": self.known, "similarity": self.similarity, "confidence": self.similarity}
 
 
 class KnownCards:

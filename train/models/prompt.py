@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
 from aac.persona import Context, Persona
+from aac.rules import spoken
 from train.models.chat import ChatFormat
 from train.models.reading import Reading, today
 
@@ -89,7 +90,7 @@ class PromptEncoder:
         """Ids of a request; picture k takes `image_tokens[k-1]` positions of id -k."""
         ids = [*self.opening, *[0] * self.slots, *self.user]
         for tag, count in enumerate(image_tokens, start=1):
-            word = self.text(f"{keywords[tag - 1]}\n" if keywords else "\n")
+            word = self.text(f"{spoken(keywords[tag - 1])}\n" if keywords else "\n")
             ids += [*self.before, *[-tag] * count, *self.after, *word]
         lines = {**self._lines(persona, context), "request": self.reading.requests[self.voice]}
         for name, line in lines.items():

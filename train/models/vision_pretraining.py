@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aac.io import UserError
+from aac.rules import spoken
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -78,7 +79,7 @@ def pretrain_tower(
     pixels, image_size = torch.stack([views[0] for views in pixels]), tuple(sizes[0].tolist())
     distinct = list(dict.fromkeys(names))
     targets = torch.tensor([distinct.index(name) for name in names])
-    spelled = torch.stack([words[list(model.encoder.text(name))].mean(0) for name in distinct])
+    spelled = torch.stack([words[list(model.encoder.text(spoken(name)))].mean(0) for name in distinct])
     dictionary = functional.normalize(spelled, dim=-1).T
     generator = torch.Generator().manual_seed(seed)
 
