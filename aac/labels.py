@@ -50,6 +50,7 @@ _PARTS_OF_SPEECH = {
     **dict.fromkeys(("sentence", "문장", "phrase"), "sentence"),
 }
 _TITLES = {"verb": "동사", "adjective": "형용사", "sentence": "문장", "function": "부사", "noun": "명사"}
+_NO_THINGS = frozenset({"action", "state", "social", "question", "manner"})  # classes that no noun is in
 _ME = frozenset({"나", "저", "내", "제"})
 _NOMINAL = frozenset({"것", "거", "방법", "법"})  # 쉬는 것, 푸는 방법
 _STEMS = ("VV", "VA", "VX", "XSV", "XSA", "VCN")
@@ -159,13 +160,19 @@ def _in_class(reading: Reading, name: str, sure: float) -> Reading:
     """A noun in another class than its word alone would tell. What a predicate or a sentence is, it stays."""
     if reading.part_of_speech in ("verb", "adjective", "sentence", "negation", "social", "question", "function"):
         return reading
-    if name in ("action", "state", "feeling", "social", "question", "manner") and reading.word_class:
-        return reading  # a folder of deeds holds what they are done with, too
+    if name in _NO_THINGS:  # a folder of deeds holds what they are done with, too
+        return reading if reading.word_class or name != "action" else _done(reading)
     if name == reading.word_class:
         return replace(reading, sure=max(reading.sure, sure))
-    part = classes.part_of(name) if name not in ("action", "state", "social", "question", "manner") else "noun"
-    keyword = f"{reading.lemma}({classes.title(name)})"
+    keyword, part = f"{reading.lemma}({classes.title(name)})", classes.part_of(name)
     return replace(reading, keyword=keyword, part_of_speech=part, word_class=name, sure=max(reading.sure, sure))
+
+
+def _done(reading: Reading) -> Reading:
+    """점프 among deeds: 점프하다."""
+    if [_tag(token) for token in _tokens(f"{reading.lemma}하다")[-2:]] != ["XSV", "EF"]:
+        return reading
+    return replace(_read(f"{reading.lemma}하다"), label=reading.label, synonyms=reading.synonyms, sure=0.8)
 
 
 def _as_part(reading: Reading, part: str) -> Reading:
@@ -241,10 +248,10 @@ def _sentence(said: str, tokens: Sequence[Any], asked: bool) -> Reading | None:
     Of a sentence that only says that I do or am so (나는 싫어해요) the predicate is left to combine.
     """
     stem, last = _stem_at(tokens), tokens[-1] if tokens else None
-    if last is None or (stem < 0 and not any(_tag(token) == "VCP" for token in tokens)):
-        return _cut_short(said, last)
-    if said.endswith("세요"):
-        return Reading(said, said, said, "sentence", "", sentence=said, sure=0.95)
+    if last is None or said.endswith("세요") or (said.endswith("요") and last.form in ("요", "라고요", "고요")):
+        return Reading(said, said, said, "sentence", "", sentence=said, sure=0.9) if last else None
+    if stem < 0 and not any(_tag(token) == "VCP" for token in tokens):
+        return None
     finite = last.tag == "EF" or (last.tag == "EC" and last.form in (*_SPOKEN_PLAINLY, "지"))
     if not finite or last.form in ("음", "ᆷ") or any(token.form == "위하" for token in tokens):
         return None
@@ -267,13 +274,6 @@ def _makes_whole(token: Any, dictionary: bool) -> bool:
     if _tag(token) == "MAG":
         return not dictionary or token.form in ("안", "못")
     return _tag(token) in _NOT_PLAIN or (_tag(token) == "VX" and token.form in _AUXILIARY)
-
-
-def _cut_short(said: str, last: Any) -> Reading | None:
-    """뭐라고요: a polite ending behind what is no predicate."""
-    if last is None or not said.endswith("요") or last.form not in ("요", "라고요", "고요"):
-        return None
-    return Reading(said, said, said, "sentence", "", sentence=said, sure=0.8)
 
 
 def _without_me(tokens: Sequence[Any]) -> list[Any]:
@@ -333,7 +333,7 @@ def _noun(said: str, tokens: Sequence[Any]) -> Reading:
     last = kept[-1] if len(kept) > 1 else None
     if last and len(last.form) > 1 and (name := classes.class_of(last.form)):
         return Reading(said, said, said, classes.part_of(name), name, sure=0.7)
-    if (name := classes.named(said)) and name not in ("action", "state", "social", "question", "manner"):
+    if (name := classes.named(said)) and name not in _NO_THINGS:
         return Reading(said, said, said, classes.part_of(name), name, sure=0.7)
     known = bool(kept) and all(token.tag in ("NNG", "XSN", "XPN", "MM", "ETM", "SN") for token in kept)
     return Reading(said, said, said, "noun", "", sure=0.5 if known else 0.4)

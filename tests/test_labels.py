@@ -57,6 +57,7 @@ SENTENCES = {
     "가자.": ("가자.",) * 3,
     "이리 와요": ("이리 와.", "이리 와요.", "이리 와요."),
     "안녕히 계세요": ("안녕히 계세요.",) * 3,
+    "뭐라고요": ("뭐라고요.",) * 3,
 }
 CORRECTED = [
     ("배", {"category": "과일"}, ("배(과일)", "noun", "fruit")),
@@ -68,6 +69,8 @@ CORRECTED = [
     ("크랙", {"folder": "간식"}, ("크랙(음식)", "noun", "food")),
     ("배", {"folder": "과일"}, ("배(과일)", "noun", "fruit")),
     ("빨대", {"folder": "음료수"}, ("빨대", "noun", "thing")),  # a folder tells nothing of what a table knows
+    ("점프", {"folder": "행위"}, ("점프하다", "verb", "action")),
+    ("방망이", {"folder": "행위"}, ("방망이", "noun", "toy")),
     ("아파요", {"category": "신체"}, ("아프다", "adjective", "core")),
 ]
 
