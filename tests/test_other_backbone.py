@@ -163,7 +163,7 @@ def test_decoding_agrees_with_the_training_forward(other: Any, monkeypatch: pyte
         said = session.decode({n: [] for n in range(9)})
         session.switch = int(batch.segments[0].eq(0).sum() + session.inputs.shift[0]) + 2
         whole, anew = session._whole, []
-        monkeypatch.setattr(session, "_whole", lambda *given: anew.append(1) or whole(*given))
+        monkeypatch.setattr(session, "_whole", lambda *given, **more: anew.append(1) or whole(*given, **more))
         assert all(said[n].tokens == again.tokens for n, again in session.decode({n: [] for n in said}).items())
         assert anew  # all keys, with the pictures' positions and deeper features
         written = [

@@ -103,7 +103,7 @@ def test_many_requests_are_decoded_in_bounded_groups(model: Any, monkeypatch: py
         return inner(model, batch, *more)
 
     monkeypatch.setattr(answering, "Prefilled", counted)
-    monkeypatch.setattr(answering, "BATCH", 2)
+    monkeypatch.setattr("train.interpreter.batches.BATCH", 2)
     assert model.generate_interpretations(requests) == wanted
     assert sizes == [2, 2, 1]
 

@@ -63,7 +63,7 @@ def words_of(cards: Sequence[str]) -> list[str] | None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0 done, 2 a user's mistake."""
+    """Returns the exit code: 0 done, 1 the device's memory is too small, 2 a user's mistake."""
     escape_unprintable()
     args = parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -84,6 +84,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if args.json:
         print(json.dumps(candidates, ensure_ascii=False, indent=1))
     else:

@@ -16,6 +16,7 @@ import torch
 from aac import gate
 from aac.fields import shown
 from aac.io import UserError
+from train.interpreter.batches import in_batches
 from train.interpreter.candidates import STYLE_NAMES, Candidate, Source, judge, offer, settled, stand_in
 from train.interpreter.decoding import Decoded, Prefilled
 from train.interpreter.requests import Request, parse_requests, prompt_batch
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from train.models.network import Network
 
 RETRIES = 2
-BATCH = 32  # requests decoded together
 
 
 def interpret_requests(
@@ -53,18 +53,16 @@ def interpret_parsed(
 ) -> list[list[Candidate]]:
     """`interpret_requests` from parsed requests; without the gate the model's own first sentences.
 
-    Requests with equally many cards are decoded together, BATCH at a time. `what`: a word for a progress bar.
+    `what`: a word for a progress bar.
     """
-    from tqdm import tqdm
-
     model.eval()
     threes = [(settled(request) if gated else None) or [] for request in parsed]
-    order = sorted((i for i, three in enumerate(threes) if not three), key=lambda i: len(parsed[i].features))
-    firsts = tqdm(range(0, len(order), BATCH), desc=what, unit=f"x{BATCH} rows", leave=False, disable=not what)
-    for first in firsts:
-        group = order[first : first + BATCH]
-        told = _interpret_batch(model, [parsed[i] for i in group], gated, confidence, temperature, seed)
-        for i, three in zip(group, told, strict=True):
+
+    def work(batch: list[int]) -> list[list[Candidate]]:
+        return _interpret_batch(model, [parsed[i] for i in batch], gated, confidence, temperature, seed)
+
+    for batch, told in in_batches(model, parsed, [i for i, three in enumerate(threes) if not three], work, what):
+        for i, three in zip(batch, told, strict=True):
             threes[i] = three
     for request, three in zip(parsed, threes, strict=True):
         for candidate in three:

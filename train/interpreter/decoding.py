@@ -1,7 +1,7 @@
-"""One prefill a request, then its candidates decoded together from the shared cache.
+"""One prefill a request, then its candidates decoded together from one cache of keys and values (`shared_cache.py`).
 
 A candidate is known by its number, request x 3 + style. A candidate that has ended leaves the batch. Shapes: B
-requests, N candidates being written, P prompt positions, T answer positions, D decoder width.
+requests, N candidates being written, P prompt positions, T answer positions, G lanes, D decoder width.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from train.interpreter.shared_cache import SharedCache
 from train.models.attention import row_mask
 from train.models.batch import Batch
 from train.models.conditioning import NO_STYLE, STYLES, Memory, token_scale
@@ -54,55 +55,26 @@ def _threads(config: Any, positions: Tensor) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class AnswerCache:
-    """Keys and values of N rows: those of their prompts, then room for answers, filled in place.
-
-    What the decoder asks of a cache, without a copy of everything at each step. `rows`: the request of each row.
-    """
-
-    def __init__(self, prompts: Any, rows: Tensor, room: int) -> None:
-        self.length = prompts.get_seq_length()
-        space = (0, 0, 0, room)
-        self.layers = [
-            tuple(functional.pad(part[rows], space) for part in (layer.keys, layer.values)) for layer in prompts.layers
-        ]
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def update(self, key: Tensor, value: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
-        """New positions (N, H, T, d) of a layer; all of them so far, (N, H, P + T, d)."""
-        stop = self.length + key.shape[2]
-        keys, values = self.layers[layer]
-        keys[:, :, self.length : stop], values[:, :, self.length : stop] = key, value
-        if layer == len(self.layers) - 1:
-            self.length = stop
-        return keys[:, :, :stop], values[:, :, :stop]
-
-    def keep(self, index: Tensor) -> None:
-        self.layers = [(keys[index], values[index]) for keys, values in self.layers]
-
-
 @dataclass
 class _Live:
     """The candidates being written, row by row."""
 
     numbers: list[int]
-    index: Tensor  # (N,) each row's request
-    lengths: list[int]  # where their answers start
-    starts: Tensor  # (N, 1) the same
-    seen: Tensor  # (N, 1, 1, P + room) bool: what is padding is not
+    starts: Tensor  # (N, 1) where their answers start
     memory: Memory
-    cache: AnswerCache
+    cache: SharedCache
     said: list[Tensor] = field(default_factory=list)  # (N, 1, D) each: answer inputs read so far
 
-    def keep(self, rows: list[int]) -> None:
-        """Let all other rows go."""
+    @property
+    def requests(self) -> list[int]:
+        return [number // STYLES for number in self.numbers]
+
+    def keep(self, rows: list[int], steps: int) -> None:
+        """Let all other rows go; these have so many steps before them."""
         index = torch.tensor(rows, device=self.starts.device)
-        self.numbers, self.lengths = [self.numbers[row] for row in rows], [self.lengths[row] for row in rows]
-        self.index, self.starts, self.seen = self.index[index], self.starts[index], self.seen[index]
+        self.numbers, self.starts = [self.numbers[row] for row in rows], self.starts[index]
         self.memory, self.said = self.memory.rows(index), [inputs[index] for inputs in self.said]
-        self.cache.keep(index)
+        self.cache.seat(self.requests, self.cache.seen[index, : self.cache.length], steps)
 
 
 class Prefilled:
@@ -111,11 +83,15 @@ class Prefilled:
     def __init__(self, model: Network, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[Any]) -> None:
         self.model, self.batch = model, batch
         self.core = model.backbone.model
-        skip = batch.input_ids.shape[1]  # of the prompts nobody reads more than keys and values
+        count, skip = batch.input_ids.shape  # of the prompts nobody reads more than keys and values
+        self.cache = SharedCache(range(count), STYLES * (model.config["max_new_tokens"] + 1))
         with _threads(self.core.config, batch.input_ids):
             self.inputs = model.embed(batch, features, image_sizes)
             self.memory = model.memory(batch)
-            self.cache = model.hidden_states(batch, self.inputs, skip=skip, use_cache=True).past_key_values
+            model.hidden_states(batch, self.inputs, skip=skip, past_key_values=self.cache, use_cache=True)
+        self.visible = batch.segments == 0  # what is padding is not
+        self.starts = (self.visible.sum(1) + self.inputs.shift)[:, None]
+        self.lengths = self.starts[:, 0].tolist()
         self.scale = token_scale(self.core.embed_tokens)
         self.switch = self.core.config.original_max_position_embeddings  # a row with more positions: long factors
 
@@ -155,7 +131,7 @@ class Prefilled:
                 if not going:
                     break
                 if len(going) <= (1 - _LEAVE_AT) * len(live.numbers):
-                    live.keep(going)
+                    live.keep(going, limit - step)
                     chosen = [chosen[row] for row in going]
                 inputs = self.core.embed_tokens(torch.tensor(chosen, device=self.inputs.embeds.device))[:, None]
         return said
@@ -173,65 +149,75 @@ class Prefilled:
         opening = self.model.styles.opening(torch.full((len(ids),), NO_STYLE, device=device), self.scale)
         words = self.core.embed_tokens(table.to(device))
         live = self._start(range(len(ids)), width + 1)
-        causal = torch.ones(width + 1, live.seen.shape[-1], dtype=torch.bool, device=device)
         inputs = torch.cat([opening.to(words.dtype)[:, None], words], dim=1)
         steps = functional.pad(mask.cumsum(1), (1, 0))  # none beyond a row's own text: its last position decides
         with _threads(self.core.config, table):
             if ((live.starts <= self.switch) & (live.starts + steps[:, -1:] >= self.switch)).any():
-                hidden = self._whole(live, inputs, steps).last_hidden_state[:, -width - 1 :]
+                rows = torch.tensor(live.requests, device=device)
+                hidden = self._whole(rows, inputs, torch.ones_like(steps), steps)[:, -width - 1 :]
             else:
-                hidden = self._read(live, inputs, live.seen & causal.tril(live.cache.length), steps)
+                hidden = self._read(live, inputs, steps)
         return functional.softmax(self.model.styles.logits(hidden[:, 1:], mask).float(), dim=-1)
 
-    def _start(self, numbers: Iterable[int], room: int) -> _Live:
-        """Rows for these candidates, each with its request's prompt, and room for so many answer positions."""
+    def _start(self, numbers: Iterable[int], steps: int) -> _Live:
+        """Rows for these candidates behind their requests' prompts, for so many answer positions."""
         numbers = list(numbers)
-        index = torch.tensor([number // STYLES for number in numbers], device=self.inputs.embeds.device)
-        visible = self.batch.segments[index] == 0
-        starts = (visible.sum(1) + self.inputs.shift[index])[:, None]
-        seen = functional.pad(visible, (0, room), value=True)[:, None, None]
-        cache = AnswerCache(self.cache, index, room)
-        return _Live(numbers, index, starts[:, 0].tolist(), starts, seen, self.memory.rows(index), cache)
+        requests = [number // STYLES for number in numbers]
+        index = torch.tensor(requests, device=self.inputs.embeds.device)
+        self.cache.rewind(self.visible.shape[1])
+        self.cache.seat(requests, self.visible[index], steps)
+        return _Live(numbers, self.starts[index], self.memory.rows(index), self.cache)
 
     def _step(self, live: _Live, inputs: Tensor) -> Tensor:
         """One position further, (N, D), from inputs (N, 1, D)."""
         live.said.append(inputs)
         done = len(live.said)
-        if all(length + done != self.switch + 1 for length in live.lengths):
-            steps = torch.full_like(live.starts, done - 1)
-            return self._read(live, inputs, live.seen[..., : live.cache.length + 1], steps)[:, -1]
-        # A row crosses to the long rotary factors: cached keys are rotated already, so all are made again.
-        said = torch.cat(live.said, dim=1)
-        output = self._whole(live, said, torch.arange(done, device=said.device).expand(len(said), -1))
-        cache, rows = output.past_key_values, torch.arange(len(said), device=said.device)
-        live.cache = AnswerCache(cache, rows, live.seen.shape[-1] - cache.get_seq_length())
-        return output.last_hidden_state[:, -1]
+        if all(self.lengths[request] + done != self.switch + 1 for request in live.requests):
+            return self._read(live, inputs, torch.full_like(live.starts, done - 1))[:, -1]
+        return self._again(live)
 
-    def _read(self, live: _Live, inputs: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+    def _read(self, live: _Live, inputs: Tensor, steps: Tensor) -> Tensor:
         """The decoder on answer inputs (N, T, D) that follow what is in the cache; `steps` (N, T): their places in the
         answer."""
         return self.core(
             inputs_embeds=inputs,
-            attention_mask=mask,
+            attention_mask=live.cache.mask(inputs.shape[1]),
             position_ids=live.starts + steps,
             past_key_values=live.cache,
             use_cache=True,
             after_layer=self.model.after_layer(live.memory),
+            lanes=live.cache.lanes,
         ).last_hidden_state
 
-    def _whole(self, live: _Live, said: Tensor, steps: Tensor) -> Any:
-        """The decoder's output on the prompts and all answer inputs, (N, P + T, D), without a cache to read from."""
+    def _again(self, live: _Live) -> Tensor:
+        """Where a row crosses to the long rotary factors: cached keys are rotated already, so all are made again, in a
+        cache of these candidates' own. The last position (N, D)."""
+        lanes, count = live.cache.lanes, live.cache.lanes.rows.shape[1]
+        requests = live.cache.standing[: len(lanes.rows)]
+        rows = torch.tensor(requests, device=live.starts.device)
+        said = lanes.together(torch.cat(live.said, dim=1)[:, None])[:, 0]
+        steps = torch.arange(len(live.said), device=rows.device).repeat_interleave(count).expand(len(rows), -1)
+        segments = torch.arange(1, count + 1, device=rows.device).repeat(len(live.said)).expand(len(rows), -1)
+        cache = SharedCache(requests, live.cache.room)
+        hidden = self._whole(rows, said, segments, steps, past_key_values=cache, use_cache=True)
+        own = torch.tensor(live.requests, device=rows.device)
+        cache.seat(live.requests, self.visible[own], self.model.config["max_new_tokens"])
+        live.cache = cache
+        return lanes.apart(hidden[:, None, -count:])[:, 0, 0]
+
+    def _whole(self, rows: Tensor, said: Tensor, segments: Tensor, steps: Tensor, **cached: Any) -> Tensor:
+        """The decoder on the prompts of these requests (R,) and all their answer inputs (R, T, D), which belong to
+        `segments` (R, T) and stand at `steps` (R, T), with no cache to read from: (R, P + T, D)."""
         inputs = self.inputs
-        segments = torch.cat([self.batch.segments[live.index], torch.ones_like(steps)], dim=1)
-        prompt = inputs.positions[..., live.index, :]
-        answers = (live.starts + steps).expand(*prompt.shape[:-1], -1)
+        prompt = inputs.positions[..., rows, :]
+        answers = (self.starts[rows] + steps).expand(*prompt.shape[:-1], -1)
         return self.core(
-            inputs_embeds=torch.cat([inputs.embeds[live.index], said], dim=1),
-            attention_mask=row_mask(segments),
+            inputs_embeds=torch.cat([inputs.embeds[rows], said], dim=1),
+            attention_mask=row_mask(torch.cat([self.batch.segments[rows], segments], dim=1)),
             position_ids=torch.cat([prompt, answers], dim=-1),
-            use_cache=True,
-            after_layer=self.model.after_layer(live.memory, [deep[live.index] for deep in inputs.deeper]),
-        )
+            after_layer=self.model.after_layer(self.memory.rows(rows), [deep[rows] for deep in inputs.deeper]),
+            **cached,
+        ).last_hidden_state
 
     @staticmethod
     def _sampled(logits: Tensor, live: _Live, draws: Mapping[int, random.Random]) -> list[int]:

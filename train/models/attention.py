@@ -7,7 +7,7 @@ it under the name `SHARED_PREFIX`. Shapes: B rows, H heads, Q queries, K keys, d
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,28 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 
 SHARED_PREFIX = "shared_prefix"
+
+
+class Lanes(NamedTuple):
+    """Rows that read one cache: N candidates' rows over the keys of their B requests, at most G of a request.
+
+    `rows` (B, G): the row in each lane of a request, any where a lane is empty. `places` (N,): each row's b * G + g.
+    `full`: there are B * G rows, in this order.
+    """
+
+    rows: Tensor
+    places: Tensor
+    full: bool
+
+    def together(self, states: Tensor) -> Tensor:
+        """(N, H, T, d) to (B, H, T * G, d): position by position, a lane beside the other."""
+        grouped = states.unflatten(0, self.rows.shape) if self.full else states[self.rows]
+        return grouped.permute(0, 2, 3, 1, 4).flatten(2, 3)
+
+    def apart(self, states: Tensor) -> Tensor:
+        """The way back."""
+        grouped = states.unflatten(2, (-1, self.rows.shape[1])).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        return grouped if self.full else grouped[self.places]
 
 
 def row_mask(segments: Tensor, prefix: int = 0) -> Tensor:
@@ -62,12 +84,14 @@ def shared_prefix_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     prefix: int = 0,
+    lanes: Lanes | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """For transformers' attention layers: (B, Q, H, d).
 
     Args:
         attention_mask: (B, 1, Q - prefix, K) of the queries after the first `prefix`, which are causal; None: all are.
+        lanes: the queries are of rows that share keys; keys, values and mask are of their requests.
     """
     causal = getattr(module, "is_causal", True)  # a vision tower sees every way
     groups = query.shape[1] // key.shape[1]
@@ -75,12 +99,16 @@ def shared_prefix_attention(
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if attention_mask is None:
         read = attend(query, key, value, causal=causal and query.shape[2] > 1, scale=scaling, dropout=dropout)
-        return read.transpose(1, 2).contiguous(), None
-    first, rest = query.split([prefix, query.shape[2] - prefix], dim=2)
-    read = attend(rest, key, value, attention_mask, scale=scaling, dropout=dropout)
-    if prefix:
-        before = attend(first, key[:, :, :prefix], value[:, :, :prefix], causal=True, scale=scaling, dropout=dropout)
-        read = torch.cat([before, read], dim=2)
+    elif lanes is not None:
+        read = lanes.apart(attend(lanes.together(query), key, value, attention_mask, scale=scaling))
+    else:
+        parts, (first, rest) = [], query.split([prefix, query.shape[2] - prefix], dim=2)
+        if prefix:
+            before = (first, key[:, :, :prefix], value[:, :, :prefix])
+            parts.append(attend(*before, causal=True, scale=scaling, dropout=dropout))
+        if rest.shape[2]:  # of prompts of one length there is none
+            parts.append(attend(rest, key, value, attention_mask, scale=scaling, dropout=dropout))
+        read = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
     return read.transpose(1, 2).contiguous(), None
 
 

@@ -108,16 +108,18 @@ def _styles_read(model: Network, samples: Sequence[Sample], requests: Sequence[R
     """
     import torch
 
+    from train.interpreter.batches import in_batches
     from train.interpreter.decoding import Prefilled
     from train.interpreter.requests import prompt_batch
 
+    @torch.inference_mode()
+    def work(rows: list[int]) -> Tensor:
+        texts = [text for row in rows for text in samples[row].output]
+        session = Prefilled(model, *prompt_batch(model, [requests[row] for row in rows]))
+        return session.style_confidence(texts).argmax(-1).view(-1, INTERPRETATIONS).cpu()
+
     counts = np.zeros((len(samples), 2))
-    for first in range(0, len(samples), BATCH):
-        rows = slice(first, first + BATCH)
-        texts = [text for sample in samples[rows] for text in sample.output]
-        with torch.inference_mode():
-            scores = Prefilled(model, *prompt_batch(model, requests[rows])).style_confidence(texts)
-        read = scores.argmax(-1).view(-1, INTERPRETATIONS).cpu()
+    for rows, read in in_batches(model, requests, range(len(samples)), work):
         counts[rows, 0], counts[rows, 1] = (read == torch.arange(INTERPRETATIONS)).sum(1), INTERPRETATIONS
     return counts
 
