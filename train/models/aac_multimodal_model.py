@@ -16,6 +16,7 @@ from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.models import backbones, checkpoint, limits, parts
 from train.models.known_cards import KnownCards
+from train.models.lora import fold_lora
 from train.models.network import Network
 from train.models.reading import Reading, check_same_prompt, stored, today
 
@@ -35,6 +36,7 @@ class AACMultimodalModel(Network):
     ) -> None:
         super().__init__(backbone, tokenizer, config, centroids, reading)
         parts.leave_out(self, config["parts_off"])
+        self.folded = False  # LoRA is part of the weights
 
     # ------------------------------------------------------------------ requests
 
@@ -101,8 +103,11 @@ class AACMultimodalModel(Network):
         checkpoint.save(path, {**self.state(), **extra})
 
     @classmethod
-    def load_model(cls, path: str | Path, config: dict[str, Any] | None = None) -> AACMultimodalModel:
-        """A trained model, ready to interpret.
+    def load_model(
+        cls, path: str | Path, config: dict[str, Any] | None = None, to_train: bool = False
+    ) -> AACMultimodalModel:
+        """A trained model, ready to interpret: its LoRA is added to the weights, and stands apart in what `save_model`
+        writes. `to_train`: leave it apart, slower, so that it can be trained further.
 
         The checkpoint knows its own architecture; `config` gives run-time settings (device, precision, paths), and a
         disagreement elsewhere is said in the log. A GPU that is asked for but absent means the CPU, with one warning.
@@ -110,7 +115,18 @@ class AACMultimodalModel(Network):
         Raises:
             UserError: no such file, a damaged one, one over another base model, or trained on other prompts.
         """
-        return cls.from_state(checkpoint.load(path), config, where=str(path))
+        model = cls.from_state(checkpoint.load(path), config, where=str(path))
+        model.folded = not to_train and model.config["use_lora"] and fold_lora(model.backbone)
+        return model
+
+    def train(self, mode: bool = True) -> AACMultimodalModel:
+        """Raises UserError for a model whose LoRA is part of the weights."""
+        if mode and self.folded:
+            raise UserError(
+                "this model was loaded to interpret, its LoRA is part of the weights: to train it further use "
+                "load_model(path, config, to_train=True), or python train/train.py --init-from FILE"
+            )
+        return super().train(mode)
 
     @classmethod
     def from_state(

@@ -45,7 +45,10 @@ def add_lora(model: nn.Module, config: dict[str, Any]) -> None:
         UserError: a target that matches no module of the decoder; lists those that exist (PEFT alone is silent).
     """
     from peft import LoraConfig, inject_adapter_in_model
+    from peft.tuners import lora
     from torch import nn
+
+    from train.models.lora_linear import LoraLinear
 
     decoder = model.lora_parts["decoder"]
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
@@ -62,34 +65,56 @@ def add_lora(model: nn.Module, config: dict[str, Any]) -> None:
         target_modules="|".join(f"(?:{pattern})" for pattern in patterns),
     )
     inject_adapter_in_model(settings, model)
+    for module in model.modules():
+        if type(module) is lora.Linear:
+            module.__class__ = LoraLinear  # the same parameters
+
+
+def fold_lora(model: nn.Module) -> bool:
+    """Add the decoder's and the projector's LoRA to the weights they stand beside, in place; from then on these alone
+    are multiplied. The adapters stay in the model's state. The tower's stay apart, since a card's cluster is read
+    without them; so do those over 4 bits. Returns whether there were any.
+
+    Not to be trained further: the weights as they were are gone, and an adapter has no gradient.
+    """
+    tower = set(model.model.vision.tower.modules())
+    layers = [layer for _, layer in _layers(model) if layer not in tower and layer.weight.is_floating_point()]
+    for layer in layers:
+        layer.merged_adapters += _add(layer)
+    return bool(layers)
 
 
 def merge_lora(model: nn.Module) -> int:
-    """Add every LoRA to the weight it stands beside and take it away, in place; returns how many there were.
+    """Add every LoRA to the weight it stands beside and take it away, in place; returns how many there were."""
+    found = _layers(model)
+    for name, layer in found:
+        _add(layer)
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, layer.get_base_layer())
+    return len(found)
 
-    The sum is rounded once, to the weight's own precision.
-    """
-    import torch
+
+def _layers(model: nn.Module) -> list[tuple[str, Any]]:
     from peft.tuners.lora import LoraLayer
 
-    found = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+
+
+def _add(layer: Any) -> list[str]:
+    """LoRA's product to the frozen weight, rounded once, to the weight's own precision; the names of the adapters."""
+    import torch
+
+    base, names = layer.get_base_layer(), list(layer.active_adapters)
     with torch.no_grad():
-        for name, layer in found:
-            base = layer.get_base_layer()
-            for adapter in layer.active_adapters:
-                delta = layer.get_delta_weight(adapter).float()
-                base.weight.copy_(base.weight.float() + delta)
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, base)
-    return len(found)
+        for name in names:
+            base.weight.copy_(base.weight.float() + layer.get_delta_weight(name).float())
+    return names
 
 
 @contextmanager
 def without_lora(module: nn.Module) -> Iterator[bool]:
     """The module as published; yields whether it has any LoRA."""
-    from peft.tuners.lora import LoraLayer
-
-    layers = [layer for layer in module.modules() if isinstance(layer, LoraLayer)]
+    layers = [layer for _, layer in _layers(module)]
     for layer in layers:
         layer.enable_adapters(False)
     try:
