@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import torch
 from conftest import SENTENCES, WORDS
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aac.records import Context, Persona, Sample
 from train.data.dataset import AACDataset
-from train.models.batch import Row
+from train.data.features import CardFeatures
+from train.models.batch import Row, collate
 
 PERSONA = Persona.parse({"age": 30, "gender": "female", "speech_level": "해요체", "utterance_length": "짧게"})
 CONTEXT = Context.parse({"time": "오후", "place": "집", "interaction_partner": "친구", "current_activity": "쉬는 중"})
@@ -45,3 +49,29 @@ def test_what_the_row_does_not_know_stands_nowhere_in_its_prompt(model: Any) -> 
         text = model.encoder.tokenizer.decode([i for i in row.prompt if i >= 0])
         assert ("해요체" in text) == bool(row.persona.speech_level)
         assert ("친구" in text) == bool(row.context.interaction_partner)
+
+
+def test_a_batch_and_its_cards_cross_to_the_device_at_once(model: Any, cards: list[Path], tmp_path: Path) -> None:
+    """Each crossing makes the processor wait; what arrives is what was sent."""
+    crossings = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            if func is torch.ops.aten._to_copy.default and result.is_meta:
+                crossings.append(func)
+            return result
+
+    features = CardFeatures(model, cards, tmp_path / "features")
+    batch = collate(rows_of(model, 0.5, 5), model.encoder, torch.zeros(1, dtype=torch.long))
+    with Watched():
+        there = batch.to("meta")
+        sent, sizes = features.batch([3, 0, 1], "meta")
+    assert len(crossings) == 2 and sizes == [features.image_sizes[i] for i in (3, 0, 1)]
+    assert [tuple(tensor.shape) for tensor in sent] == [tuple(features[i].shape) for i in (3, 0, 1)]
+    for name, value in vars(there.conditions).items():
+        assert value.is_meta and value.shape == getattr(batch.conditions, name).shape
+    assert there.segments.is_meta and there.images == batch.images
+    here = batch.to("cpu")
+    assert all(torch.equal(one, other) for one, other in zip(here._held(), batch._held(), strict=True))
+    assert all(map(torch.equal, features.batch([3, 0, 1], "cpu")[0], [features[i] for i in (3, 0, 1)]))

@@ -20,6 +20,7 @@ from aac.io import UserError, hold, write_atomic
 from aac.pictures import READING, open_picture
 from train.models import backbones
 from train.models.known_cards import thumbnail
+from train.models.tensors import moved
 
 if TYPE_CHECKING:
     from train.models.network import Network
@@ -75,7 +76,7 @@ class CardFeatures:
 
     def batch(self, indices: Sequence[int], device: torch.device | str) -> tuple[list[Tensor], list[tuple[int, int]]]:
         """Features and sizes of a batch's distinct pictures, on the device."""
-        return [self[i].to(device) for i in indices], [self.image_sizes[i] for i in indices]
+        return moved([self[i] for i in indices], device), [self.image_sizes[i] for i in indices]
 
 
 def _whole(table_file: Path) -> bool:

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, DynamicCache, Phi3Config
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel
+from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedModel, Phi3RMSNorm
 
 from aac.io import UserError
 from train.models.chat import ChatFormat
 from train.models.decoder_layer import DecoderLayer
+from train.models.fused import RMSNorm
 from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
 from train.models.published_call import PublishedGenerationMixin
 
@@ -232,8 +233,11 @@ class Phi3VisionModel(Phi3Model):
 
     def __init__(self, config: Phi3VisionConfig) -> None:
         super().__init__(config)
+        # The same weights: building them a second time would hold them twice.
         for layer in self.layers:
-            layer.__class__ = DecoderLayer  # the same weights: building them a second time would hold them twice
+            layer.__class__ = DecoderLayer
+        for norm in (module for module in self.modules() if isinstance(module, Phi3RMSNorm)):
+            norm.__class__ = RMSNorm
         self.rotary_emb = RotaryEmbedding(config)
         self.vision_embed_tokens = VisionEmbedding(config)
         self.post_init()
