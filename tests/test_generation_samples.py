@@ -64,9 +64,9 @@ def test_the_picture_reaches_tensorboard_and_wandb(run: SimpleNamespace, model, 
 
 
 def test_without_a_font_training_goes_on(run: SimpleNamespace, model, tmp_path: Path, monkeypatch, caplog) -> None:
-    from train.pages import demo_picture
+    from aac import fonts
 
     _, items = generation_samples.evaluate_samples(model, run.samples[:1], run.features, run.index)
-    monkeypatch.setattr(demo_picture, "_fonts", lambda: iter([]))
+    monkeypatch.setattr(fonts, "_fonts", lambda: iter([]))
     assert generation_samples.draw_samples(tmp_path / "samples.png", items, run.images) is None
     assert "no picture of samples" in caplog.text

@@ -55,13 +55,15 @@ def evaluate_samples(
     Returns:
         `val_<key>` for each metric that is shown in brief or that only the model can tell; and what was said.
     """
+    from train.interpreter.requests import EncodedCard
     from train.scoring.generation import answers, requests_of
     from train.scoring.registry import Shown, find
     from train.utils import metrics
 
     indices = {card: card_index[card] for sample in samples for card in sample.cards}
     cards = {
-        card: (features[index].to(model.device), features.image_sizes[index], None) for card, index in indices.items()
+        card: EncodedCard(features[index].to(model.device), features.image_sizes[index], None)
+        for card, index in indices.items()
     }
     was_training = model.training
     model.eval()
