@@ -131,11 +131,11 @@ def test_precision_is_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest
 
 def test_remedies_are_in_the_users_numbers() -> None:
     told = estimate.out_of_memory(
-        validate({"use_lora": False, "gradient_checkpointing": False}), "here", 1, MemoryError()
+        validate({"use_lora": False, "gradient_checkpointing": False}), 1, MemoryError(), "here"
     )
     for words in ("'batch_size': 2", "'gradient_accumulation_steps': 16", "'use_lora': true", "gradient_checkpointing"):
         assert words in told
-    told = estimate.out_of_memory(validate({"batch_size": 1, "num_crops": 4}), "here", 1, MemoryError())
+    told = estimate.out_of_memory(validate({"batch_size": 1, "num_crops": 4}), 1, MemoryError(), "here")
     assert "'batch_size'" not in told and "'num_crops': 1" in told
 
 

@@ -122,6 +122,33 @@ def test_a_dry_run_says_what_the_run_needs_and_saves_nothing(
     assert not (workspace / "train").exists()
 
 
+def test_a_dry_run_estimates_before_it_measures(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two updates of two batches, gradients of the first beside the second's; where memory ends, the remedy."""
+    from train.models.aac_multimodal_model import AACMultimodalModel
+
+    forward, calls = AACMultimodalModel.forward, []
+
+    def short(self: Any, *given: Any) -> Any:
+        said = capsys.readouterr().out
+        calls.append(said)
+        if len(calls) == fails:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return forward(self, *given)
+
+    monkeypatch.setattr(AACMultimodalModel, "forward", short)
+    fails = 0
+    assert main(arguments(workspace, "--dry-run")) == 0 and len(calls) == 4
+    assert "Memory, estimated" in calls[0] and "batch_size 2" in calls[0] and not any(calls[1:])
+    assert "second update" in capsys.readouterr().out
+    calls.clear()
+    fails = 2
+    assert main(arguments(workspace, "--dry-run")) == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "in the dry run" in told and "'batch_size': 2" in told and "--resume" not in told
+
+
 # ---------------------------------------------------------------------- logs
 
 

@@ -54,7 +54,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="override keys")
     parser.add_argument("--workspace", metavar="DIR", default=ROOT, help="root of the config's relative paths")
     parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases (numbers only)")
-    parser.add_argument("--dry-run", action="store_true", help="one step, then what the run would need; saves nothing")
+    parser.add_argument("--dry-run", action="store_true", help="what the run needs, then two updates; saves nothing")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint, or from this one")
     again.add_argument("--init-from", metavar="FILE", help="a new run from a checkpoint's weights, on new data")
@@ -172,7 +172,8 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
             with open_log(trainer, use_wandb, args.overwrite) if trainer.is_main else nullcontext() as run_log:
                 return trainer.run(run_log)
         except torch.OutOfMemoryError as error:
-            raise MemoryError(estimate.out_of_memory(config, "outside the loop", 1, error)) from None
+            where = ("in the dry run", "") if args.dry_run else ("outside the loop",)
+            raise MemoryError(estimate.out_of_memory(config, 1, error, *where)) from None
 
 
 def open_log(trainer: Trainer, use_wandb: bool, overwrite: bool) -> RunLog:
@@ -190,16 +191,18 @@ def open_log(trainer: Trainer, use_wandb: bool, overwrite: bool) -> RunLog:
 
 
 def dry_run(trainer: Trainer) -> int:
-    """One update on the longest rows, then what the run would need. Saves nothing."""
+    """What the run would need, then two updates of two batches of the longest rows, the second timed. Saves nothing."""
     from train.loop import estimate
 
+    lengths = trainer.data.lengths
+    print("\n".join(estimate.needs(trainer.model, trainer.config, max(lengths))), flush=True)
     window = trainer.data.longest_window()
-    started = time.perf_counter()
-    record = trainer.updater.gradients(window)
-    trainer.updater.step(window)
+    for _ in range(2):
+        started = time.perf_counter()
+        record = trainer.updater.gradients(window)
+        trainer.updater.step(window)
     seconds = time.perf_counter() - started
-    lines = estimate.report(trainer.model, trainer.config, trainer.data.lengths, trainer.total, record, seconds)
-    print("\n".join(lines))
+    print("\n".join(estimate.measured(trainer.config, lengths, trainer.total, record, seconds)))
     return 0
 
 

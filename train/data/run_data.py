@@ -125,10 +125,10 @@ class RunData:
             epoch, done = epoch + 1, 0
 
     def longest_window(self) -> Window:
-        """One batch of the longest rows: what needs the most memory."""
+        """A batch of the longest rows, twice: what needs the most memory, beside gradients that are there already."""
         longest = nlargest(self.config["batch_size"], range(len(self.lengths)), key=self.lengths.__getitem__)
         rows = [self.train_set[i] for i in longest]
-        return _window([self.collator(rows)], 1, 1, 0)
+        return _window([self.collator(rows)] * 2, 2, 2, 0)
 
     def alone(self, record: int) -> Batch:
         """A training record as a batch of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from train.models.network import Network
 
 GIB = 2**30
+GO_ON = ". Then go on with --resume auto"
 # A trained parameter in fp32: weight, gradient, and the two moments of AdamW.
 _TRAINED_BYTES = 16
 
@@ -73,36 +75,50 @@ def smaller_settings(model: Network, config: dict[str, Any], tokens: float, half
         every = sum(p.numel() for p in model.parameters())
         spared = state_bytes(model) - every * (2 if half else 4) - 0.04 * every * _TRAINED_BYTES
         rows.append(f"  use_lora true: about {(run_bytes(model, config, tokens, half) - spared) / GIB:.1f} GiB")
-    if config["num_crops"] > 1:
-        rows.append("  num_crops 1: 313 positions a card instead of 757 at 4")
+    now, fewer = (card_positions(model, crops) for crops in (config["num_crops"], 1))
+    if fewer < now:
+        rows.append(f"  num_crops 1: {fewer} positions a card instead of {now}")
     return rows
 
 
-def report(
-    model: Network,
-    config: dict[str, Any],
-    lengths: list[int],
-    total: int,
-    record: dict[str, float],
-    seconds: float,
-) -> list[str]:
-    """What `--dry-run` prints after its one update on the longest rows, which filled `record["positions"]`."""
-    half = config["device"].startswith("cuda") and (config["use_fp16"] or config["use_bf16"])
-    device, longest = config["device"], max(lengths)
-    mean = sum(lengths) / len(lengths)
-    rows = config["batch_size"] * config["gradient_accumulation_steps"]
-    pace = seconds * rows * mean / max(1.0, record["positions"])
+def card_positions(model: Network, crops: int) -> int:
+    """Positions that a square card takes in a row, cut into at most so many tiles."""
+    from PIL import Image
+
+    processor = model.backbone.config.image_processor(crops)
+    _, sizes = processor.images([Image.new("RGB", (64, 64), "white")])
+    return processor.num_tokens(tuple(sizes[0].tolist()))
+
+
+def needs(model: Network, config: dict[str, Any], longest: int) -> list[str]:
+    """What `--dry-run` says before it computes anything, for rows of at most `longest` positions."""
+    half, device = computes_in_half(config), config["device"]
     need = run_bytes(model, config, longest, half)
     return [
-        f"One update on the longest rows: loss {record['loss']:.4f}, {seconds:.1f} s, the process holds at most "
-        f"{peak_bytes(device) / GIB:.1f} GiB",
         f"Memory, estimated: {state_bytes(model) / GIB:.1f} GiB for weights, gradients and AdamW, {need / GIB:.1f} GiB "
         f"with a batch of the longest rows; this device has {available_bytes(device) / GIB:.1f} GiB",
-        f"Time, estimated from that first, slow update: {total} updates of {rows} rows, about {duration(pace * total)}"
-        " without evaluations and the vision stage",
         "A smaller setting, the effective batch the same:",
         *(smaller_settings(model, config, longest, half) or ["  none: the batch is one row"]),
     ]
+
+
+def measured(
+    config: dict[str, Any], lengths: Sequence[int], total: int, record: dict[str, float], seconds: float
+) -> list[str]:
+    """What it says after an update in `seconds` on the longest rows, which filled `record["positions"]`."""
+    mean = sum(lengths) / len(lengths)
+    rows = config["batch_size"] * config["gradient_accumulation_steps"]
+    pace = seconds * rows * mean / max(1.0, record["positions"])
+    return [
+        f"A second update, of two batches of the longest rows: loss {record['loss']:.4f}, {seconds:.1f} s, the process "
+        f"holds at most {peak_bytes(config['device']) / GIB:.1f} GiB",
+        f"Time, estimated from it: {total} updates of {rows} rows, about {duration(pace * total)} without evaluations "
+        "and the vision stage",
+    ]
+
+
+def computes_in_half(config: dict[str, Any]) -> bool:
+    return config["device"].startswith("cuda") and (config["use_fp16"] or config["use_bf16"])
 
 
 def available_bytes(device: str) -> int:
@@ -160,8 +176,8 @@ def check_memory(config: dict[str, Any], available: int, processes: int = 1) -> 
     )
 
 
-def out_of_memory(config: dict[str, Any], where: str, micro_batches: int, error: Exception) -> str:
-    """What to change, in the user's own numbers."""
+def out_of_memory(config: dict[str, Any], micro_batches: int, error: Exception, where: str, then: str = GO_ON) -> str:
+    """What to change, in the user's own numbers, and what to do then."""
     size = max(1, config["batch_size"] // micro_batches)
     accumulation = config["gradient_accumulation_steps"] * micro_batches
     told = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -180,7 +196,7 @@ def out_of_memory(config: dict[str, Any], where: str, micro_batches: int, error:
     remedies.append("export PYTORCH_CUDA_ALLOC_CONF=max_split_size_mb:128")
     return (
         f"out of memory {where} with batch_size {size}, gradient_accumulation_steps {accumulation}, use_lora "
-        f"{str(config['use_lora']).lower()}: {told}. Try {'; '.join(remedies)}. Then go on with --resume auto"
+        f"{str(config['use_lora']).lower()}: {told}. Try {'; '.join(remedies)}{then}"
     )
 
 

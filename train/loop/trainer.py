@@ -134,7 +134,7 @@ class Trainer:
         together = self.accelerator.num_processes > 1
         if not self.config["auto_batch_size"] or together or collator.micro_batches >= size:
             where = f"in update {update}"
-            raise MemoryError(estimate.out_of_memory(self.config, where, collator.micro_batches, error)) from None
+            raise MemoryError(estimate.out_of_memory(self.config, collator.micro_batches, error, where)) from None
         error.__traceback__ = None  # it holds the failed step's tensors
         self.updater.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()

@@ -96,7 +96,7 @@ class Updater:
             self.optimizer.step()
         except torch.OutOfMemoryError as error:  # half of the weights may have moved: no smaller batch helps
             where = f"in AdamW's step of update {self.progress.step + 1}"
-            raise MemoryError(out_of_memory(self.config, where, 1, error)) from None
+            raise MemoryError(out_of_memory(self.config, 1, error, where)) from None
         if scaler:
             # Accelerate's own flag does not see it: a fused AdamW skips inside its step.
             self._count_skips(window, overflowed=scaler.get_scale() < scale)
