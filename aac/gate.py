@@ -163,7 +163,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
     denied = polarity_kept(heard.without_idle_denials(sentence, keywords), keywords)
     if not denied or refusal.turned_round(sentence, keywords):
         why.append("polarity_flipped")
-    if _added_persons(sentence, keywords, context):
+    if added_persons(sentence, keywords, context):
         why.append("person_added")
     if _numbers(sentence) - _numbers(given) - _sounding(keywords):
         why.append("number_added")
@@ -173,7 +173,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
 def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> list[str]:
     """What the sentence adds to its cards, and what no person would say."""
     texts = tuple(context.public().values())
-    extra = content.added(sentence, keywords, texts, _persons())
+    extra = content.added(sentence, keywords, texts, persons())
     refuses = refusal.REFUSING & set(keywords)
     deeds = {
         lemma
@@ -186,7 +186,7 @@ def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context)
         "ungrammatical": soundness.ungrammatical(sentence, keywords),
         "order_wrong": soundness.order_wrong(sentence, keywords),
         "tense_wrong": soundness.tense_wrong(sentence),
-        "title_wrong": soundness.title_wrong(sentence, keywords, context.interaction_partner, _persons()),
+        "title_wrong": soundness.title_wrong(sentence, keywords, context.interaction_partner, persons()),
         "many_sentences": soundness.many_sentences(sentence, keywords),
     }
     return [reason for reason, found in judged.items() if found]
@@ -234,7 +234,7 @@ def _negations(sentence: str) -> int:
 
 
 @lru_cache(maxsize=1)
-def _persons() -> frozenset[str]:
+def persons() -> frozenset[str]:
     shipped = {card.keyword for card in load_lexicon() if card.category == "person"}
     partners = {head.split()[-1] for heads in read_json(REGISTER_FILE)["heads"].values() for head in heads}
     bare = {word.removesuffix("님") for word in partners} - {"선생"}
@@ -250,14 +250,14 @@ def _named(text: str) -> set[str]:
         bare = form if form == "선생님" else form.removesuffix("님") or form
         called = after.tag in ("JKV", "XSN") or after.form == "씨"
         acts = after.tag.startswith("J") and after.form in _NAME_JOSA
-        if tag in ("NNG", "NNP") and (form in _persons() or bare in _persons()):
+        if tag in ("NNG", "NNP") and (form in persons() or bare in persons()):
             found.add(form if form == "부모님" else bare)
         elif (tag == "NP" and form in _PRONOUNS) or (tag == "NNP" and (called or acts)):
             found.add(form)
     return found
 
 
-def _added_persons(sentence: str, keywords: tuple[str, ...], context: Context) -> set[str]:
+def added_persons(sentence: str, keywords: tuple[str, ...], context: Context) -> set[str]:
     given = " ".join([*keywords, *context.public().values()])
     known = _named(given) | {word.removesuffix("님") for word in given.split()}
     allowed = known.union(*(group for group in _SAME_PERSON if group & known))

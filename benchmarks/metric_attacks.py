@@ -24,9 +24,13 @@ from train.scoring.similarity import LemmaTfidf
 from train.utils.metrics import Prediction, measure
 
 COLUMNS = {
-    "card_coverage_all": "cover",
+    "card_coverage_worst": "cover",
     "polarity": "polar",
     "addition": "add",
+    "grammatical": "gramm",
+    "tense": "tense",
+    "title": "title",
+    "functions3": "func3",
     "illocution": "illoc",
     "register_accuracy": "reg=ref",
     "register": "reg",
@@ -115,6 +119,8 @@ ATTACKS: dict[str, Attack] = {
     "third person": _each(lambda text, sample: f"소통이는 {text}"),
     "context pasted": _each(_pasted),
     "topics injected": _each(_injected),
+    "stranger called": _each(lambda text, sample: f"팀장님, {text}"),
+    "to come told as over": _each(lambda text, sample: f"내일 갔어요, {text}"),
     "empty": _each(lambda text, sample: ""),
 }
 

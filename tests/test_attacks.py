@@ -55,14 +55,14 @@ def scores() -> dict[str, dict[str, float]]:
 
 # What each attack must cost, and what it must leave (to 0.1): metric to the highest score that it may have.
 FALLS = {
-    "personas exchanged": ({"register": 0.93}, ("card_coverage_all", "polarity", "addition", "voice", "illocution")),
+    "personas exchanged": ({"register": 0.93}, ("card_coverage_worst", "polarity", "addition", "voice", "illocution")),
     "contexts exchanged": (
         {"register": 0.8, "context_relevance": 0.6},
-        ("card_coverage_all", "polarity", "voice", "illocution", "complexity"),
+        ("card_coverage_worst", "polarity", "voice", "illocution", "complexity"),
     ),
     "outputs exchanged": (
         {
-            "card_coverage_all": 0.1,
+            "card_coverage_worst": 0.1,
             "addition": 0.7,
             "register_accuracy": 0.6,
             "context_relevance": 0.6,
@@ -71,27 +71,48 @@ FALLS = {
         (),
     ),
     "always 도와주세요": (
-        {"card_coverage_all": 0.1, "register_macro": 0.5, "context_relevance": 0.55, "distinct3": 0, "set_score": 0.2},
+        {
+            "card_coverage_worst": 0.1,
+            "register_macro": 0.5,
+            "context_relevance": 0.55,
+            "distinct3": 0,
+            "set_score": 0.2,
+        },
         ("addition", "voice"),
     ),
-    "bare cards": ({"register": 0.6, "register_accuracy": 0.3, "distinct3": 0}, ("card_coverage_all", "polarity")),
-    "one reference thrice": ({"distinct3": 0, "set_score": 0.9}, ("card_coverage_all", "polarity", "register")),
-    "negated": ({"polarity": 0.1}, ("card_coverage_all", "addition", "voice", "register", "register_accuracy")),
-    "third person": ({"voice": 0, "persona_consistency": 0.8}, ("card_coverage_all", "polarity", "register")),
+    "bare cards": (
+        {"register": 0.6, "register_accuracy": 0.3, "distinct3": 0, "grammatical": 0.7},
+        ("card_coverage_worst", "polarity"),
+    ),
+    "one reference thrice": ({"distinct3": 0, "set_score": 0.9}, ("card_coverage_worst", "polarity", "register")),
+    "negated": ({"polarity": 0.1}, ("card_coverage_worst", "addition", "voice", "register", "register_accuracy")),
+    "stranger called": ({"title": 0.2}, ("card_coverage_worst", "polarity", "voice", "tense")),
+    "to come told as over": ({"tense": 0}, ("card_coverage_worst", "polarity", "voice", "title")),
+    "third person": ({"voice": 0, "persona_consistency": 0.8}, ("card_coverage_worst", "polarity", "register")),
     "context pasted": (
         {"context_relevance": 0.5, "complexity": 0.7},
-        ("card_coverage_all", "polarity", "register", "voice"),
+        ("card_coverage_worst", "polarity", "register", "voice"),
     ),
     "topics injected": (
         {"addition": 0.2, "interest": 0.5, "complexity": 0.9},  # who chose a card of a topic keeps it
-        ("card_coverage_all", "polarity", "register", "voice"),
+        ("card_coverage_worst", "polarity", "register", "voice"),
     ),
 }
 
 
 def test_references_score_high(scores) -> None:
     own = scores["references"]
-    for key in ("card_coverage_all", "polarity", "addition", "illocution", "register", "voice", "vocabulary"):
+    for key in (
+        "card_coverage_worst",
+        "polarity",
+        "addition",
+        "illocution",
+        "register",
+        "voice",
+        "vocabulary",
+        "grammatical",
+        "tense",
+    ):
         assert own[key] >= 0.97, (key, own[key])
     for key in ("register_accuracy", "register_macro", "distinct3", "set_score", "semantic_similarity[lemma-tfidf]"):
         assert own[key] == pytest.approx(1), key

@@ -15,13 +15,16 @@ import pytest
 
 from aac.io import read_json, write_json
 from aac.records import Sample, load_samples
-from tests.conftest import fresh_model
+from tests.conftest import WORDS, fresh_model
 from train.evaluate import main
+from train.interpreter.candidates import Source
 from train.models import parts
 from train.pages import demo_page
 from train.scoring import ablations, registry
 from train.scoring.baselines import nearest
 from train.scoring.predictions import read_predictions, write_predictions
+from train.scoring.suite import read_suite
+from train.scoring.suite_judge import judge
 
 ROOT = Path(__file__).resolve().parents[1]
 LEXICAL = ["--similarity-model", "lemma-tfidf"]
@@ -68,7 +71,7 @@ def test_metrics_hold_every_table(evaluated: Path) -> None:
     seed_keys = ["bleu4", "rouge1", "rouge2", "rougeL", "chrf", "set_score", "distinct3", "card_coverage", "polarity"]
     seed_keys += ["addition", "illocution", "register_accuracy", "register", "register_macro", "complexity", "voice"]
     seed_keys += ["persona_consistency", "semantic_similarity[lemma-tfidf]", "style_accuracy"]
-    seed_keys += ["rouge1_recall", "rougeL_recall", "decoded_again", "not_from_model", "rows"]
+    seed_keys += ["rouge1_recall", "rougeL_recall", "from_again", "not_from_model", "rows"]
     assert set(seed_keys) <= scores.keys()
     assert {"bleu4", "register_accuracy", "style_accuracy"} <= scores["intervals"].keys()
     assert scores["ablations"].keys() == set(ablations.NAMES)
@@ -77,7 +80,9 @@ def test_metrics_hold_every_table(evaluated: Path) -> None:
     assert scores["baselines"].keys() == names
     assert {"references", "candidates", "written_by"} == scores["leave_one_out"].keys()
     assert {"bleu4_syllable", "bleu4_whitespace", "leave_one_out"} <= scores["signatures"].keys()
-    assert {"bleu4_syllable", "bleu4_whitespace", "decoded_again", "not_from_model"} <= scores["intervals"].keys()
+    assert {"bleu4_syllable", "bleu4_whitespace", "from_again", "not_from_model"} <= scores["intervals"].keys()
+    sources = [value for key, value in scores.items() if key.startswith("from_")]
+    assert len(sources) == len(Source) and sum(sources) == pytest.approx(1)
     for entry in scores["ablations"].values():
         assert entry["gaps"]["rougeL"] == pytest.approx(scores["rougeL"] - entry["rougeL"])
         low, high = entry["gap_intervals"]["rougeL"]
@@ -86,6 +91,24 @@ def test_metrics_hold_every_table(evaluated: Path) -> None:
     assert scores["baselines"]["model_without_persona_and_context"]["rougeL"] == pytest.approx(
         scores["ablations"]["no_persona_no_context"]["rougeL"]
     )
+
+
+def test_the_suite_is_asked_three_ways(evaluated: Path) -> None:
+    """Of its requests those whose cards have pictures; what was said stands beside, and the tables come first."""
+    asked = [one for one in read_suite() if set(one.cards) <= set(WORDS)]
+    found = read_json(evaluated / "out/metrics.json")["requests"]
+    assert list(found) == ["pictures", "keywords", "own"] and asked
+    for values in found.values():
+        assert values["rows"] == len(asked) == sum(kind["rows"] for kind in values["kinds"].values())
+        assert 0 <= values["all_three"] <= values["one_of_three"] <= 1
+    assert found["own"]["from_model"] == 1 > found["pictures"]["from_model"]  # the gate stops an untrained model
+    lines = [json.loads(line) for line in (evaluated / "out/requests.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["id"] for line in lines] == [one.id for one in asked]
+    for line, one in zip(lines, asked, strict=True):
+        said = [sentence["text"] for sentence in line["own"]]
+        assert [[list(f) for f in found] for found in judge(one, said).faults] == [s["faults"] for s in line["own"]]
+    page = (evaluated / "out/report.html").read_text(encoding="utf-8")
+    assert page.index("실제로 할 말: 그림만 보고") < page.index("<h2>점수")
 
 
 def test_predictions_of_a_model_score_the_same_without_it(evaluated: Path) -> None:
@@ -500,7 +523,7 @@ def test_half_a_surrogate_pair_is_counted_and_written_as_no_letter(workspace: Pa
     assert run(workspace, "--predictions", str(path), *LEXICAL) == 0
     assert f"{2 * len(samples)} sentences hold half a surrogate pair" in caplog.text
     scores = read_json(workspace / "out/metrics.json")
-    assert scores["rougeL"] == 0 and 0 < scores["card_coverage_all"] < 1
+    assert scores["rougeL"] == 0 and 0 < scores["card_coverage_worst"] < 1
     read_predictions(workspace / "out/predictions.jsonl", samples)
     whole = predict(workspace, "whole.jsonl", lambda texts, sample: [f"{texts[0]} 😀", *texts[1:]])
     caplog.clear()

@@ -10,7 +10,8 @@ from sacrebleu.metrics import BLEU, CHRF
 from aac.io import UserError
 from aac.korean import tokens
 from aac.records import Context, Persona, Sample
-from train.scoring import registry, text_metrics
+from train.scoring import aac_metrics, registry, text_metrics
+from train.scoring.functions import function_of
 from train.scoring.table import Table
 from train.utils.metrics import Habits, LemmaTfidf, Prediction, measure, summary
 
@@ -153,7 +154,7 @@ def test_diversity():
 def test_references_score_high(good):
     assert good["bleu4"] == pytest.approx(100)
     assert good["set_score"] == good["register_accuracy"] == good["register_macro"] == good["distinct3"] == 1
-    for key in ("card_coverage", "card_coverage_all", "polarity", "addition", "illocution", "register", "voice"):
+    for key in ("card_coverage", "card_coverage_worst", "polarity", "addition", "illocution", "register", "voice"):
         assert good[key] >= 0.99, key
     assert good["complexity"] > 0.95
     assert good["vocabulary"] == 1
@@ -277,6 +278,88 @@ def proportion(share, number, z=1.96):
     """The two shares that lie z of their own standard errors from the one that was seen."""
     inside = [p for p in np.linspace(0, 1, 100_001) if abs(share - p) <= z * np.sqrt(p * (1 - p) / number)]
     return [inside[0], inside[-1]]
+
+
+def row_of(*words: str, partner: str = "활동지원사", **persona: str) -> Sample:
+    cards = [f"{n}_{word}.png" for n, word in enumerate(words, start=1)]
+    return remade(SAMPLES[0], cards=cards, context=Context(interaction_partner=partner), persona=Persona(**persona))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words", "share"),
+    [
+        ("학교에 가요.", ("학교", "가다"), 1),
+        ("산책을 가요.", ("산책", "가다"), 1),
+        ("밤에 이를 가요.", ("밤", "가다"), 0.5),
+        ("칼을 갈고 싶어요.", ("가다",), 0),
+        ("하지 마세요.", ("하지 마세요",), 1),
+        ("신발 벗지 마세요.", ("신발", "벗다", "하지 마세요"), 1),
+        ("머리 만지지 마세요.", ("머리", "하지 마세요"), 1),
+        ("지 마세요.", ("하지 마세요",), 0),
+        ("머리 뛰지 마세요.", ("머리", "하지 마세요"), 0.5),
+        ("이가 아파요.", ("이", "아프다"), 1),
+        ("이모가 아파요.", ("이", "아프다"), 0.5),
+        ("엄마 말이에요.", ("엄마", "말"), 0.5),
+        ("물고기 주세요.", ("물", "주세요"), 0.5),
+        ("버스로 가요.", ("버스", "타다"), 1),
+    ],
+)
+def test_coverage_knows_senses(sentence, words, share):
+    assert aac_metrics.coverage(sentence, row_of(*words)) == pytest.approx(share)
+
+
+def test_the_worst_of_three_is_what_counts():
+    said = Prediction(row_of("물", "주세요"), ["물 주세요.", "주세요.", "물 좀 주실래요?"])
+    result = score([said], bootstrap=0)
+    assert (result["card_coverage"], result["card_coverage_worst"]) == (1, 0.5)
+
+
+def test_the_first_word_added_costs_too():
+    """What completes a card costs nothing, nor does a word of the situation; the first invention does."""
+    drink = row_of("물", "주세요")
+    for sentence, extra in (("물 주세요.", 0), ("마실 물 좀 주세요.", 0), ("물이랑 주스 주세요.", 1)):
+        assert aac_metrics.addition(sentence, drink) == pytest.approx(1 - extra / 3), sentence
+    assert aac_metrics.addition("삼촌이랑 춤추고 물 주세요.", drink) == pytest.approx(1 / 3)
+    assert aac_metrics.addition("화장실에 가고 싶어요.", row_of("화장실")) == 1
+    assert aac_metrics.addition("화장실을 청소하고 싶어요.", row_of("화장실")) == pytest.approx(0.5)
+
+
+def test_forms_times_and_titles():
+    call = row_of("어디", "엄마")
+    assert [aac_metrics.title(t, call) for t in ("엄마, 어디 있어요?", "선생님, 엄마 어디 있어요?")] == [0, 1]
+    assert aac_metrics.title("엄마, 어디 있어?", row_of("어디", "엄마", partner="엄마")) == 1
+    assert np.isnan(aac_metrics.title("엄마, 어디 있어?", row_of("어디", partner="")))
+    ahead = row_of("내일", "병원", "가다")
+    told = ("내일 병원에 갔어요.", "내일 병원에 가요.", "내일 병원에 갔으면 좋겠어요.")
+    assert [aac_metrics.tense(text, ahead) for text in told] == [0, 1, 1]
+    assert np.isnan(aac_metrics.tense("병원에 갔어요.", row_of("병원", "가다")))
+    shapes = ("약을 먹어요.", "약를 먹어요.", "약이 아파요.", "먹 싫어요.")
+    assert [aac_metrics.grammatical(text, row_of("약", "먹다")) for text in shapes] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "does"),
+    [
+        ("물 주세요.", "request"), ("물 줘.", "request"), ("먹지 마세요.", "request"), ("물 좀 줄래?", "question"),
+        ("물 마시고 싶어요.", "wish"), ("물을 주시면 좋겠어요.", "wish"), ("도움이 필요해요.", "wish"),
+        ("물 마실래요.", "plan"), ("물 마실 거예요.", "plan"), ("마시려고 해.", "plan"), ("같이 가자.", "proposal"),
+        ("싫어요.", "refusal"), ("안 먹어요.", "refusal"), ("아파요.", "statement"), ("잘 모르겠어.", "statement"),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_does(sentence, does):
+    assert function_of(sentence) == does
+
+
+def test_three_functions_beside_three_sentences():
+    drink = row_of("물", "마시다")
+    varied, alike = (
+        ["물 마실래요.", "물 마셔도 돼요?", "물 마시고 싶어요."],
+        ["물 마실래요.", "물을 마실게요.", "물 마셔도 돼요?"],
+    )
+    assert [aac_metrics.functions(three, drink) for three in (varied, alike)] == [1, 0]
+    assert text_metrics.distinct(alike) == 1
+    assert np.isnan(aac_metrics.functions(alike, row_of("물")))
+    assert np.isnan(aac_metrics.functions(alike, row_of("언제", "마시다")))
 
 
 @pytest.mark.parametrize("candidates", [[], ["", " ", "..."], ["?", "!", ""]])

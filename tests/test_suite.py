@@ -11,8 +11,11 @@ import pytest
 
 from aac.io import UserError
 from aac.lexicon import lookup
+from train.interpreter.candidates import Candidate, Source
+from train.pages.requests_table import lines, requests_table
 from train.scoring.suite import SUITE_FILE, TAGS, Asked, read_suite
 from train.scoring.suite_judge import faults, judge
+from train.scoring.suite_scores import by_kind
 
 SUITE = read_suite()
 # What a bad sentence of a request has to show of each of its meanings.
@@ -76,6 +79,14 @@ def test_judges_three_together() -> None:
         ("밥이랑 국을 먹어요.", ("밥", "먹다"), "added"),
         ("팀장님, 밥 먹어요.", ("밥", "먹다"), "wrong_title"),
         ("문 닫아 주세요.", ("문", "열다"), "reversed"),
+        ("일어나서 못 일어나겠어요.", ("일어나다", "못"), "ungrammatical"),
+        ("씻는 싫은데요.", ("씻다", "싫다"), "ungrammatical"),
+        ("아빠랑 무서워요.", ("아빠", "무섭다"), "ungrammatical"),
+        ("손이 반창고 주세요.", ("손", "반창고", "주세요"), "ungrammatical"),
+        ("학교에서 가고 싶어요.", ("학교", "가다"), "ungrammatical"),
+        ("밤에 무섭어요.", ("밤", "무섭다"), "ungrammatical"),
+        ("씻고 있어요.의 도와주세요.", ("씻다", "도와주세요"), "ungrammatical"),
+        ("산책으면 좋겠어요.", ("산책",), "ungrammatical"),
     ],
 )
 def test_common_rules_need_no_rule_of_the_request(sentence: str, cards: tuple[str, ...], tag: str) -> None:
@@ -91,6 +102,9 @@ def test_common_rules_need_no_rule_of_the_request(sentence: str, cards: tuple[st
         ("포도를 먹고 싶어요.", ("포도",)),
         ("눈사람을 만들까요?", ("눈사람",)),
         ("강아지랑 놀고 싶어요.", ("강아지",)),
+        ("가방이랑 열쇠를 찾아 주세요.", ("가방", "열쇠", "찾다")),
+        ("요리사님이랑 요리하고 싶어요.", ("요리사", "요리하다")),
+        ("공원에서 놀고 집에 갈래요.", ("공원", "놀다", "집", "가다")),
         ("가을 바다를 보고 싶어요.", ("바다", "보다")),
         ("문 여는 것 좀 도와주세요.", ("문", "열다", "도와주세요")),
         ("비가 그치면 같이 갈래요?", ("비", "같이", "가다")),
@@ -103,6 +117,23 @@ def test_common_rules_leave_natural_sentences(sentence: str, cards: tuple[str, .
 def _asked(cards: tuple[str, ...]) -> Asked:
     some = next(asked for asked in SUITE if asked.context.interaction_partner == "활동지원사")
     return Asked("x", "x", cards, some.persona, some.context, (), ())
+
+
+def test_scores_by_kind_count_requests_and_writers() -> None:
+    asked = [next(a for a in SUITE if a.kind == kind) for kind in ("refusal", "thing")]
+    good, bad = asked[0].good[:3], ["주스 주세요."] * 3
+    threes = [[Candidate(text, "", source=source) for text in three]
+              for three, source in ((bad, Source.MODEL), (asked[1].good[:3], Source.GRAMMAR))]  # fmt: skip
+    verdicts = [judge(one, [c.text for c in three]) for one, three in zip(asked, threes, strict=True)]
+    found = by_kind(asked, verdicts, threes)
+    assert (found["rows"], found["all_three"], found["one_of_three"], found["reversed"]) == (2, 0.5, 0.5, 0.5)
+    assert (found["from_model"], found["from_grammar"], found["not_from_model"]) == (0.5, 0.5, 0.5)
+    assert found["kinds"]["refusal"]["reversed"] == 1 and found["kinds"]["thing"]["all_three"] == 1
+    page = requests_table({"pictures": found})
+    assert "거절 (1)" in page and "물건 하나 (1)" in page and "반대되는 뜻" in page
+    shown = list(lines({"pictures": found}))
+    assert shown[-1].strip() == "written by: model 0.500 · grammar 0.500" and len(shown) == 5
+    assert judge(asked[0], good).all_three
 
 
 @pytest.mark.parametrize(

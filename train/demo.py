@@ -85,7 +85,7 @@ def evaluate(workspace: Path, data: Path, done: dict[str, Any]) -> dict[str, Any
         common = ("train/evaluate.py", "--workspace", workspace, "--limit", str(EVALUATED_ROWS))
         run(*common, "--ablate", "shuffled_images", "no_persona", "no_context", "no_persona_no_context")
         unseen = unseen_rows(workspace, data)
-        run(*common, "--data", unseen, "--split", "all", "--output", folder / "unseen")
+        run(*common, "--data", unseen, "--split", "all", "--output", folder / "unseen", "--no-requests")
         done["evaluated"] = key
     return read_json(folder / "metrics.json")
 

@@ -64,6 +64,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--send-personas", nargs="*", metavar="FIELD", help="fields of your own personas it may see")
     parser.add_argument("--dry-run", action="store_true", help="with --teacher: say what would be sent, and stop")
+    parser.add_argument("--requests", metavar="FILE", help="another suite of requests than train/scoring/suite.json")
+    parser.add_argument("--no-requests", action="store_true", help="do not ask the model the suite of requests")
     parser.add_argument("--similarity-model", metavar="NAME", help="sentence model (may be downloaded) or lemma-tfidf")
     parser.add_argument("--config", metavar="FILE", help="JSON with keys of train/config/train_config.py")
     parser.add_argument("--workspace", metavar="DIR", default=ROOT, help="root of the default paths")
@@ -76,8 +78,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--dry-run and --send-personas go with --teacher")
     if args.teacher and (args.compare or args.rate):
         parser.error("--teacher goes with --checkpoint or --predictions; compare or rate its teacher.jsonl afterwards")
-    if (args.ablate is not None or args.with_keywords) and (args.predictions or args.compare or args.rate):
-        parser.error("--ablate and --with-keywords need a model, so they go with --checkpoint")
+    asks = args.ablate is not None or args.with_keywords or args.requests or args.no_requests
+    if asks and (args.predictions or args.compare or args.rate):
+        parser.error("--ablate, --with-keywords and --requests need a model, so they go with --checkpoint")
     unread = ("data", "images", "limit", "config", "similarity_model")
     if args.compare and (given := [name for name in unread if getattr(args, name) is not None]):
         parser.error(f"--compare reads finished evaluations, so --{given[0].replace('_', '-')} would change nothing")
@@ -87,10 +90,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def evaluate(args: argparse.Namespace) -> None:
     """Candidates of a model or of a file, scored beside those of others, of the references, and of the model with parts
     of it or of its input taken away."""
-    from train.scoring import ablations, leave_one_out
+    from train.scoring import ablations, leave_one_out, suite_scores
     from train.scoring.baselines import baselines
     from train.scoring.generation import Answers, answers
     from train.scoring.predictions import read_predictions, write_predictions
+    from train.scoring.suite import SUITE_FILE, read_suite
     from train.scoring.table import beside
     from train.utils import metrics
 
@@ -100,6 +104,7 @@ def evaluate(args: argparse.Namespace) -> None:
         return
     # What a user can get wrong comes first, then what costs time or money.
     ablations.check_names(args.ablate or ())
+    suite = [] if args.no_requests else read_suite(Path(args.requests or SUITE_FILE))
     read = read_predictions(Path(args.predictions), rows.samples, rows.known) if args.predictions else None
     model, requests = load(args, rows) if read is None else (None, [])
     others = {"teacher": ask_teacher(args, rows)} if args.teacher else {}
@@ -125,6 +130,7 @@ def evaluate(args: argparse.Namespace) -> None:
         name: beside(table, scorer.table(scorer.predictions(threes))) for name, threes in others.items()
     }
     if model:
+        result["requests"] = suite_scores.ask(model, suite, rows.images, folder / "requests.jsonl")
         without = ablations.Without(model, requests, scorer, table)
         result["baselines"]["model_without_persona_and_context"] = without.one(ablations.BLIND)
         if args.ablate is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from train.pages.page import Pictures, about, told_sources, write_html
+from train.pages.requests_table import requests_table
 from train.pages.score_table import score_table
 from train.scoring.registry import Shown
 from train.scoring.row import Prediction
@@ -27,7 +28,8 @@ def write_page(
     """
     pictures = Pictures(images / card for p in predictions for card in p.sample.cards)
     articles = "".join(_article(p, images, pictures) for p in predictions)
-    body = f"{score_table(scores, Shown.BRIEF)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
+    asked = requests_table({way: values for way, values in scores.get("requests", {}).items() if way == "pictures"})
+    body = f"{asked}{score_table(scores, Shown.BRIEF)}<h2>카드와 문장</h2>{articles}{pictures.credit()}"
     write_html(path, title, body, pictures.css())
 
 

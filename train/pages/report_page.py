@@ -17,6 +17,7 @@ import numpy as np
 from aac.korean import FRAGMENT, speech_level
 from aac.persona import LEVELS
 from train.pages.page import Pictures, about, told_sources, write_html
+from train.pages.requests_table import requests_table
 from train.pages.score_table import score_table
 from train.scoring.registry import find, shown_keys, title
 from train.scoring.row import Prediction
@@ -92,7 +93,8 @@ def write(
     keys = shown_keys({key: value for row in each for key, value in row.items()})
     numbers = [{key: round(row[key], 4) for key in keys if key in row} for row in each]
     body = (
-        f"{score_table(scores)}<h2>점수의 분포</h2><div class='charts'>{_charts(each, keys)}</div>"
+        requests_table(scores.get("requests", {}))
+        + f"{score_table(scores)}<h2>점수의 분포</h2><div class='charts'>{_charts(each, keys)}</div>"
         f"<h2>말투: 참고 문장과 모델</h2>{_confusion(predictions)}"
         f"<h2>카드와 문장</h2>{_bar(predictions, keys)}<div id='rows'>{rows}</div>{pictures.credit()}"
     )

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.pages import requests_table
 from train.scoring.registry import Shown, shown_keys
 
 
 def show(result: dict[str, Any]) -> None:
-    """A short table: the headline metrics with their intervals, then baselines, inputs and ablations."""
+    """The suite of requests, then a short table: headline metrics, their intervals, baselines, inputs, ablations."""
     headline = shown_keys(result, Shown.HEADLINE)
 
     def line(name: str, values: dict[str, Any]) -> str:
         return f"{name:34}" + "".join(f"{values[key]:>18.3f}" if key in values else f"{'–':>18}" for key in headline)
 
+    for text in requests_table.lines(result.get("requests", {})):
+        print(text)
     print(f"{'':34}" + "".join(f"{name:>18}" for name in headline))
     print(line("all", result))
+    if by := requests_table.written(result):
+        print(f"{'written by':34}{by}")
     spans = result.get("intervals", {})
     if spans:
         cells = ("[{:.3f}, {:.3f}]".format(*spans[key]) if key in spans else "" for key in headline)

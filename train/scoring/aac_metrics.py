@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from aac.gate import polarity_kept
+from aac import content, gate, soundness
 from aac.korean import (
     FRAGMENT,
     analyse,
@@ -24,11 +24,17 @@ from aac.korean import (
     seen_from_outside,
     speech_level,
 )
+from aac.lexicon import lookup
 from aac.persona import LEVELS, Persona
 from aac.records import Sample
 from aac.register import levels
+from train.scoring.forms import misshapen
+from train.scoring.functions import function_of
+from train.scoring.senses import says
+from train.scoring.titles import called_wrongly
 
 LEAST_CONTEXTS, MANY_CONTEXTS = 6, 21  # that tell context_relevance at all, and without a wider interval
+AHEAD = frozenset({"내일", "나중에"})  # cards
 QUESTION_CARDS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
 
 # Polite to a teacher from a child too (aac_practice.md: 합쇼체 in fixed formulas only).
@@ -44,30 +50,56 @@ _COMPLETING = frozenset({
 
 
 def coverage(text: str, sample: Sample) -> float:
-    """Share of the cards that a candidate says; register synonyms count."""
-    return _said(text, sample.keywords)
+    """Share of the cards that a candidate says, each in its sense (`senses.py`); other words that mean it count."""
+    return _said(text, sample.keywords, sample.keywords)
 
 
-def _said(text: str, words: Sequence[str]) -> float:
-    return sum(covers(text, word) for word in words) / len(words) if text else 0.0
+def _said(text: str, words: Sequence[str], cards: Sequence[str]) -> float:
+    return sum(says(text, word, cards) for word in words) / len(words) if text else 0.0
 
 
 def polarity(text: str, sample: Sample) -> float:
     """1 if the candidate denies what the cards deny and nothing else."""
-    return float(bool(text) and polarity_kept(text, sample.keywords))
+    return float(bool(text) and gate.polarity_kept(text, sample.keywords))
 
 
 def addition(text: str, sample: Sample) -> float:
-    """1 without invented content; each content lemma beyond cards and context costs 1 / (cards + 1), one is free."""
+    """1 without invented content; each content lemma and each person beyond the cards, the context and what completes
+    a card (`aac/completions.json`) costs 1 / (cards + 1)."""
     if not text:
         return 0.0
-    extra = len(_invented(text, sample))
-    return max(0.0, 1.0 - max(0, extra - 1) / (len(sample.cards) + 1))
+    words, given = tuple(sample.keywords), tuple(part for part in sample.context.public().values() if part)
+    extra = content.added(text, words, given, gate.persons()) | gate.added_persons(text, words, sample.context)
+    return max(0.0, 1.0 - len(extra) / (len(sample.cards) + 1))
 
 
-def _invented(text: str, sample: Sample) -> set[str]:
-    found = _words(text) - _COMPLETING - _words(_context_text(sample))
-    return {word for word in found if not _given(word, tuple(sample.keywords))}
+def grammatical(text: str, sample: Sample) -> float:
+    """1 if every form of the candidate is Korean (`forms.py`, which also asks the gate)."""
+    return float(bool(text) and not any(misshapen(text, sample.keywords)))
+
+
+def tense(text: str, sample: Sample) -> float:
+    """1 if what is to come is not told as over; NaN where no card says that it is to come."""
+    if not AHEAD & set(sample.keywords):
+        return float("nan")
+    return float(bool(text) and not soundness.tense_wrong(text))
+
+
+def title(text: str, sample: Sample) -> float:
+    """1 if nobody is called but the partner; NaN where no partner is known."""
+    partner = sample.context.interaction_partner
+    if not partner:
+        return float("nan")
+    return float(bool(text) and not called_wrongly(text, partner))
+
+
+def functions(three: Sequence[str], sample: Sample) -> float:
+    """1 if the three candidates do three different things (`functions.py`); NaN without a verb among the cards, and
+    with a question card, beside which all three ask."""
+    cards = [card for word in sample.keywords if (card := lookup(word))]
+    if QUESTION_CARDS & set(sample.keywords) or not any(card.pos == "verb" for card in cards):
+        return float("nan")
+    return float(all(three) and len({function_of(text) for text in three}) == len(three))
 
 
 def illocution(three: Sequence[str], sample: Sample) -> float:
@@ -133,7 +165,7 @@ def interest(three: Sequence[str], sample: Sample) -> float:
     liked = {lemma for topic in topics for lemma in card_lemmas(topic)}
     chosen = [word for word in sample.keywords if card_lemmas(word) & liked]
     if chosen:
-        return float(np.mean([_said(text, chosen) for text in three]))
+        return float(np.mean([_said(text, chosen, sample.keywords) for text in three]))
     given = _words(_context_text(sample)) | {lemma for word in sample.keywords for lemma in card_lemmas(word)}
     strange = liked - given - _COMPLETING
     return 0.0 if any(strange & _words(text) for text in three) else float("nan")

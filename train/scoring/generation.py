@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aac.records import INTERPRETATIONS, Sample, nfc
+from train.interpreter.candidates import Source
+from train.scoring.registry import written_by
 from train.scoring.row import Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from train.interpreter.candidates import Candidate
     from train.interpreter.requests import EncodedCard, Request
     from train.models.network import Network
 
@@ -48,13 +51,9 @@ def answers(
         styles: read the styles of the rows' reference answers, too.
     """
     from train.interpreter.answering import interpret_parsed
-    from train.interpreter.candidates import Source
 
     rows = interpret_parsed(model, requests, confidence=False, what=what)
-    # Of a row's candidates, how many the gate had decoded again, and how many do not come from the model at all.
-    again = [(sum(c.source is Source.AGAIN for c in row), len(row)) for row in rows]
-    foreign = [(sum(not c.source.from_model for c in row), len(row)) for row in rows]
-    counts = {"decoded_again": np.array(again), "not_from_model": np.array(foreign)}
+    counts = sources(rows)
     if styles:
         counts["style_accuracy"] = _styles_read(model, samples, requests)
     told = [
@@ -62,6 +61,17 @@ def answers(
         for sample, row in zip(samples, rows, strict=True)
     ]
     return Answers(told, counts)
+
+
+def sources(rows: Sequence[Sequence[Candidate]]) -> dict[str, np.ndarray]:
+    """Who wrote each row's candidates: counts [rows, (sentences, candidates)] for each source, and for all that are not
+    the model."""
+
+    def counted(written: Callable[[Source], bool]) -> np.ndarray:
+        return np.array([(sum(written(c.source) for c in row), len(row)) for row in rows])
+
+    found = {written_by(source): counted(lambda s, source=source: s is source) for source in Source}
+    return found | {"not_from_model": counted(lambda s: not s.from_model)}
 
 
 def encode_cards(model: Network, samples: Sequence[Sample], images: Path) -> Cards:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aac.records import Sample
+from train.interpreter.candidates import Source
 from train.scoring import aac_metrics, text_metrics
 from train.scoring.row import Prediction
 from train.scoring.similarity import LEXICAL, Similarity
@@ -184,6 +185,22 @@ def _context_relevance(m: Material) -> np.ndarray | None:
     return aac_metrics.context_relevance([p.sample for p in m.predictions], [p.three for p in m.predictions])
 
 
+def written_by(source: Source) -> str:
+    """The key of the share of sentences that a source wrote."""
+    return f"from_{source.name.lower()}"
+
+
+_RARE = (Source.FIXED, Source.UNKNOWN)
+_SOURCES = tuple(
+    Metric(
+        written_by(source),
+        source.korean,
+        shown=FILES if source in _RARE else PAGES,
+        better="high" if source is Source.MODEL else "low",
+    )
+    for source in Source
+)
+
 _ALL: tuple[Metric, ...] = (
     # The first candidate beside the references.
     Metric("bleu4", "BLEU-4", _bleu("bleu4"), text_metrics.bleu, "each", HEADLINE, scale=100),
@@ -200,7 +217,7 @@ _ALL: tuple[Metric, ...] = (
     Metric("chrf", "chrF", _chrf, text_metrics.chrf, "each", scale=100),
     Metric("rouge1", "", _rouge("rouge1"), against="each", shown=FILES),
     Metric("rouge2", "", _rouge("rouge2"), against="each", shown=FILES),
-    Metric("rougeL", "ROUGE-L", _rouge("rougeL"), against="each", shown=HEADLINE),
+    Metric("rougeL", "ROUGE-L", _rouge("rougeL"), against="each", shown=BRIEF),
     Metric("rouge1_recall", "", _rouge("rouge1", "recall"), against="references", shown=FILES),
     Metric("rouge2_recall", "", _rouge("rouge2", "recall"), against="references", shown=FILES),
     Metric("rougeL_recall", "", _rouge("rougeL", "recall"), against="references", shown=FILES),
@@ -222,16 +239,20 @@ _ALL: tuple[Metric, ...] = (
         shown=HEADLINE,
         judged=1,
     ),
+    Metric("functions3", "서로 다른 세 기능", of_three(aac_metrics.functions), shown=HEADLINE, judged=1),
     Metric(
         "self_bleu", "", of_three(lambda three, _: text_metrics.self_bleu(three)), shown=FILES, better="low", scale=100
     ),
     # What the cards say.
-    Metric("card_coverage", "카드 반영", of_first(aac_metrics.coverage), shown=HEADLINE),
-    Metric("card_coverage_all", "카드 반영(세 문장)", of_each(aac_metrics.coverage), judged=1),
+    # The person may choose any of the three: the worst is what counts.
+    Metric("card_coverage_worst", "카드 반영", of_worst(aac_metrics.coverage), shown=HEADLINE, judged=1),
+    Metric("card_coverage", "카드 반영(첫 문장)", of_first(aac_metrics.coverage), shown=HEADLINE),
     Metric("polarity", "긍정·부정 유지", of_each(aac_metrics.polarity), shown=HEADLINE, judged=1),
     Metric("polarity_worst", "", of_worst(aac_metrics.polarity), shown=FILES),
     Metric("addition", "덧붙인 내용 없음", of_each(aac_metrics.addition), shown=BRIEF, judged=1),
     Metric("addition_worst", "", of_worst(aac_metrics.addition), shown=FILES),
+    Metric("grammatical", "문법에 맞음", of_each(aac_metrics.grammatical), shown=BRIEF, judged=1),
+    Metric("tense", "때에 맞음", of_each(aac_metrics.tense), judged=1),
     Metric("illocution", "묻기와 말하기", of_three(aac_metrics.illocution), shown=BRIEF, judged=1),
     # As this person says it, to this partner.
     Metric(
@@ -244,6 +265,7 @@ _ALL: tuple[Metric, ...] = (
     ),
     Metric("register_macro", "", _levels, aac_metrics.macro_recall, "references", FILES),
     Metric("register", "말투 적절", of_three(aac_metrics.register), shown=HEADLINE, judged=1),
+    Metric("title", "부르는 말", of_each(aac_metrics.title), judged=1),
     Metric("voice", "말하는 사람", _voice, shown=BRIEF, judged=1),
     Metric("complexity", "문장 길이", _habit("complexity")),
     Metric("vocabulary", "낱말", _habit("vocabulary")),
@@ -252,14 +274,22 @@ _ALL: tuple[Metric, ...] = (
     Metric("context_relevance", "상황 관련", _context_relevance, shown=BRIEF, least=aac_metrics.of_few_contexts),
     # What only the model can tell.
     Metric("style_accuracy", "문체 구별", against="references"),
-    Metric("decoded_again", "다시 만든 문장", better="low"),
     Metric("not_from_model", "모델이 만들지 않은 문장", better="low"),
-    # What people say on a rating sheet.
+    *_SOURCES,
+    # What the suite of requests says: of how many requests all three sentences are acceptable, or one; what is wrong.
+    Metric("all_three", "세 문장 모두 알맞음"),
+    Metric("one_of_three", "한 문장은 알맞음"),
+    Metric("missing", "빠진 카드", better="low"),
+    Metric("ungrammatical", "문법에 어긋남", better="low"),
+    Metric("wrong_title", "호칭이 맞지 않음", better="low"),
+    Metric("wrong_tense", "때가 맞지 않음", better="low"),
+    Metric("wrong_role", "누가 하는지 바뀜", better="low"),
+    # What people say on a rating sheet, and partly the suite.
     Metric("same", "같은 뜻", shown=FILES),
-    Metric("reversed", "반대되는 뜻", shown=FILES, better="low"),
-    Metric("added", "없는 내용을 덧붙임", shown=FILES, better="low"),
+    Metric("reversed", "반대되는 뜻", better="low"),
+    Metric("added", "없는 내용을 덧붙임", better="low"),
     Metric("other", "다른 뜻", shown=FILES, better="low"),
-    Metric("wrong_register", "말투가 맞지 않음", shown=FILES, better="low"),
+    Metric("wrong_register", "말투가 맞지 않음", better="low"),
     Metric("would_offer", "이 사람에게 보여 주겠음", shown=FILES),
 )
 METRICS = {metric.key: metric for metric in _ALL}

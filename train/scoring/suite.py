@@ -16,7 +16,7 @@ from aac.persona import Context, Persona
 from aac.records import INTERPRETATIONS, nfc
 
 SUITE_FILE = Path(__file__).with_name("suite.json")
-TAGS = ("reversed", "added", "missing", "ungrammatical", "wrong_register", "wrong_title", "wrong_tense")
+TAGS = ("reversed", "added", "missing", "ungrammatical", "wrong_register", "wrong_title", "wrong_tense", "wrong_role")
 LEVELS = ("polite", "plain", "easy", "any")
 MEANINGS = ("want", "refuse", "cannot", "stop", "ask", "future")
 

@@ -1,7 +1,7 @@
 """Is a sentence acceptable for a request of the suite? What a Korean editor who knows the cards would object to.
 
 Rules of letters, common ones and the request's own: the gate judges by morphemes, so that what it overlooks is not
-overlooked here, too. Only forms that are no Korean are asked of both (`suite_shape.py`).
+overlooked here, too. Only forms that are no Korean are asked of both (`forms.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import NamedTuple
 from aac.gate import comparable
 from aac.korean import analyse
 from aac.lexicon import lookup
+from train.scoring.forms import misshapen
 from train.scoring.suite import Asked
-from train.scoring.suite_shape import misshapen
-from train.scoring.suite_words import START, people, said, strangers, table
+from train.scoring.titles import called_wrongly, is_partner
+from train.scoring.wording import START, people, said, strangers, table
 
 _DENIED = re.compile(
     rf"싫|{START}(?:안|못)(?=[ 돼되하해할한])|않|못[하해한할]|지는? ?(?:마|말)|마세요|마십|말(?:고|아)|그만"
@@ -34,7 +35,7 @@ _UNABLE = re.compile(rf"{START}못|수가? ?없|수는 없|지 못|어려|어렵
 _TWICE_UNABLE = re.compile(rf"{START}못 [^.,]*(?:수가? ?없|지 (?:못|않))")
 _STOPPED = re.compile(rf"그만|멈|끝|됐|지 마|말|싫|않|{START}(?:안|못) |충분")
 _GOES_ON = re.compile(rf"{START}더 (?:\S+ )?\S*(?:래|싶|주|줘|할|먹)|계속")
-_ASKED = re.compile(r"\?|알려|말해|말씀해|궁금|가르쳐|모르겠|알고 싶")
+_ASKED = re.compile(r"\?|알려|말해|말씀해|궁금|가르쳐|모르겠|알고 싶|(?:어디|누구)(?:예요|야),")
 _SENTENCE = re.compile(r"[.!?~]+\s*")
 _POLITE = re.compile(r"(?:요|죠|니다만?|니까|시오)$")
 _FORMAL = re.compile(r"(?:니다만?|니까|시오|시다)$")
@@ -86,9 +87,7 @@ def faults(asked: Asked, text: str) -> list[Fault]:
         found.append(Fault("missing", "a question"))
     if "future" in asked.means and _past(text):
         found.append(Fault("wrong_tense", "past"))
-    called = (
-        {name for name in _called(text) if not _present(name, asked)} if asked.context.interaction_partner else set()
-    )
+    called = called_wrongly(text, asked.context.interaction_partner)
     found += [Fault("wrong_title", name) for name in sorted(called)]
     given = " ".join(asked.context.public().values())
     others = strangers(text, asked.cards, asked.may, given) | _other_people(asked, text, given)
@@ -142,28 +141,12 @@ def _past(text: str) -> bool:
     return any(morphs[place - 1].tag == "EP" and "었" in morphs[place - 1].form for place in ends[-1:] if place)
 
 
-def _called(text: str) -> list[str]:
-    """The persons who are called at the beginning or the end, and titles called rudely (의사야)."""
-    name = f"({'|'.join(map(re.escape, people()))})(?:님| 선생님|아|야)?"
-    rude = re.findall(r"(?:의사|간호사|선생님|치료사|경찰관)(?:아|야)(?=[,.!])", text)
-    return re.findall(rf"(?:^|[.,!?] ){name}[,!] ", text) + re.findall(rf"[,.!?] {name}[.!?]*$", text) + rude
-
-
-def _present(name: str, asked: Asked) -> bool:
-    """Whether that person is the partner."""
-    partner, bare = asked.context.interaction_partner, name.removesuffix("님")
-    teacher = name == "선생님" and any(word in partner for word in table()["teachers"])
-    owner = name == "사장님" and partner.endswith(("점원", "직원"))
-    spouse = name == "여보" and partner in ("아내", "남편", "배우자")
-    return bool(partner) and (bare in partner or partner in name or teacher or owner or spouse)
-
-
 def _partner(asked: Asked, text: str) -> set[str]:
     """What a sentence calls the partner."""
     return {
         name
         for name in (*people(), *asked.context.interaction_partner.split())
-        if name in text and _present(name, asked)
+        if name in text and is_partner(name, asked.context.interaction_partner)
     }
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from aac.lexicon import load_lexicon, lookup
 from aac.soundness import ungrammatical
-from train.scoring.suite_words import START
+from train.scoring.wording import START, said
 
 _BROKEN = re.compile(
     "|".join((
@@ -18,9 +18,13 @@ _BROKEN = re.compile(
         r"^(?:은|는|을|를|에서) |고[를을] |(?:^| )지 ?[마말]",
         r"뭘(?:이|을)|뭘(?:예요|이에요|이야)|(?:누구|어디|뭐|여기)이(?:야|에요)|서이(?:야|에요)|다요[.?!]",
         r"[을를] (?:어디|누구|뭐|언제)(?:예요|야|입니까)",
-        rf"{START}(?:이게|이거|그게) (?:이게|이거|그게)|싶지? ?싶|{START}안 싫|싫 않",
+        rf"{START}(?:이게|이거|그게) (?:이게|이거|그게)|싶지? ?싶|{START}안 싫|싫 않|이랑(?:이에요|예요|이야)",
+        rf"{START}아닙(?=[ .,]|$)|^주세요, |는지는지|서는 걸|고 원[하해]",
+        r"(?:섭|춥|덥|맙|럽|롭)[어은]|[.,?!](?=[가-힣,])",
         r"(?<!는 )(?<!은 )(?<!한 )(?:것|걸) (?:좀 )?도와",
-        r"[A-SU-Za-z]|[{}<>|]|이 말이|라는 말이|이야기(?:예요|야|입니다| 좀)",
+        r"[을를] (?:아니|예쁘|예뻐|아프(?!게)|아파)|[려켜]는 (?:게|것|거|걸|싫|좋)",
+        r"어디서 (?:가(?:요|고|는|면|려)|갈|[가-힣]+(?:이에요|예요|이야)(?=[?.]))",
+        r"[A-SU-Za-z]|[{}<>|]|이 말이|라는 말이|이야기(?:예요|야|입니다| 좀|를 하고)",
     ))
 )  # fmt: skip
 _REPEATED = {"더", "빨리", "많이", "천천히", "조금", "네", "응", "아니", "아니요", "안녕", "정말", "너무", "잘", "제발"}
@@ -33,6 +37,10 @@ _OTHERWISE = ("이", "말", "소", "차", "배", "새", "눈")
 _SEASONS = ("가을", "마을", "노을")
 _FELT = "아프|아파|아픈|배고|배가 고|목마|목말|졸리|졸려|피곤|심심|외로|어지|추워|추운|춥|더워|더운|덥"
 _THINGS = ("food", "fruit", "drink", "clothes", "thing", "media", "study", "vehicle")
+_ONCE = ("고마워요", "미안해요", "축하해요")
+_OFTEN = ("하다", "있다", "없다", "보다", "가다", "오다", "원하다", "좋다")
+_HANDLED = ("벗", "입", "쓰", "찾", "읽", "켜", "끄", "열고", "열어", "닫")
+_FELT_FOR = ("무서", "무섭", "좋", "싫", "예쁘", "예뻐", "화나", "화났", "아프", "아파", "속상", "미안")
 _HELPED = ("person", "study", "toy")
 
 
@@ -44,10 +52,12 @@ def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
     yield from (" ".join(pair) for pair in pairwise(words) if _unlike_neighbours(*pair))
     yield from (" ".join(pair) for pair, times in Counter(pairwise(words)).items() if times > 1)
     yield from (word for word in words if _wrong_particle(word) or word in _bare_stems())
+    yield from _said_twice(text, cards)
     yield from _dictionary_forms(text)
     yield from _things_that_feel(text)
     parts = [part.strip(" .?!") for part in text.split(",")]
-    if len(parts) > 1 and all(part in cards for part in parts) and any(part.endswith("다") for part in parts):
+    verbal = any(part.endswith("다") for part in parts)
+    if len(parts) > (1 if verbal else 2) and all(part in cards for part in parts):
         yield "a list"
     if ungrammatical(text, cards):
         yield "as the gate says"
@@ -59,14 +69,52 @@ def _coda(word: str) -> int:
 
 
 def _unlike_neighbours(one: str, other: str) -> bool:
-    """Twice the same, 수 without -ㄹ, 것 of a noun, two objects."""
-    noun = (card := lookup(one)) is not None and card.pos == "noun"
+    """Two words that do not stand beside each other."""
+    noun, stem = _category(one), lookup(f"{one}다")
     return (
         (one == other and one not in _REPEATED)
         or (re.fullmatch("수[가는]?", other) is not None and _coda(one) != _CODA_L)
-        or (other in ("것", "걸") and noun)
+        or (other in ("것", "걸") and noun != "")
         or (_object(one) and _object(other))
+        or (other.startswith("때문") and not noun and (_coda(one) == _CODA_L or _category(one[:-1]) != ""))
+        or (other.startswith("중") and one.endswith("는") and _category(one[:-1]) != "")
+        or (stem is not None and stem.pos == "verb" and other.startswith(("싫", "무서", "무섭", "좀")))
+        or (one.endswith("는") and _verb(one[:-1]) and other.startswith(("싫", "좋", "무서", "무섭")))
+        or _wrong_case(one, other)
     )
+
+
+def _category(word: str) -> str:
+    """Of a noun's card; empty: it is none."""
+    card = lookup(word)
+    return card.category if card and card.pos in ("noun", "person", "place", "time") else ""
+
+
+def _verb(stem: str) -> bool:
+    card = lookup(f"{stem}다")
+    return card is not None and card.pos == "verb"
+
+
+def _wrong_case(one: str, other: str) -> bool:
+    """아빠랑 무서워요, 모자랑 벗어요, 손이 반창고 주세요, 학교에서 가요."""
+    if one.endswith("랑"):
+        base = _category(one[:-1]) or _category(one[:-2])
+        thing = base in ("clothes", "thing", "media", "study") and other.startswith(_HANDLED)
+        return thing or ((base == "person" or one == "너랑") and other.startswith(_FELT_FOR))
+    if one.endswith("에서") and _category(one[:-2]) == "place":
+        return re.match(r"갈|가고|가$", other) is not None
+    thing = _category(other) or _category(other[:-1])
+    return one[-1:] in ("이", "가") and _category(one[:-1]) == "body" and thing in _THINGS
+
+
+def _said_twice(text: str, cards: Sequence[str]) -> Iterator[str]:
+    """A card's predicate twice in one sentence: 일어나서 못 일어나요."""
+    for card in set(cards):
+        found = lookup(card)
+        if found and cards.count(card) == 1 and (found.pos in ("verb", "adjective") or card in _ONCE):
+            begun = Counter(m.group()[0] for m in said(card).finditer(text))
+            if card not in _OFTEN and max(begun.values(), default=0) > 1:
+                yield f"{card} twice"
 
 
 def _object(word: str) -> bool:
@@ -87,7 +135,7 @@ def _wrong_particle(word: str) -> bool:
             coda = _coda(noun)
             if rest in ("로", "으로"):
                 return (rest == "으로") != (coda not in (0, _CODA_L))
-            return rest in (_NOT_CLOSED if coda else _NOT_OPEN)
+            return rest in (_NOT_CLOSED if coda else _NOT_OPEN) or rest.startswith("으면")
     return False
 
 

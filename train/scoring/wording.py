@@ -1,4 +1,4 @@
-"""How a sentence of the suite says a card (`suite_words.json`), read from the letters alone: the gate reads morphemes,
+"""How a sentence says a card (`wording.json`), read from the letters alone: the gate reads morphemes,
 so that neither repeats the other's mistakes.
 
 A predicate or a function word is known by how its forms begin, any other card by its word. `noticed` holds narrower
@@ -16,7 +16,7 @@ from typing import Any
 from aac.io import read_json
 from aac.lexicon import load_lexicon, lookup
 
-WORDS_FILE = Path(__file__).with_name("suite_words.json")
+WORDS_FILE = Path(__file__).with_name("wording.json")
 START = r"(?<![가-힣])"
 # What may follow a noun of one syllable, which begins too many other words.
 JOSA = (
