@@ -322,7 +322,7 @@ def label_table(home: Path, text: str, name: str = "labels.csv") -> dict[str, di
 def test_step_1_says_what_it_understood_of_each_label(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     images = home / "dataset/images"
-    for number, word in enumerate(("아파요", "배(과일)", "나는 말할 수 없다", "뿌뿌"), start=50):
+    for number, word in enumerate(("아파요", "배(과일)", "나는 말할 수 없다", "뿌뿌", "…에서"), start=50):
         draw_card(images / f"{number}_{word}.png", number)
     cards = label_table(home, "file,keyword,category\n1_물.png,물,\n")
     read = {name.split("_")[0]: card for name, card in cards.items()}
@@ -335,6 +335,7 @@ def test_step_1_says_what_it_understood_of_each_label(home: Path, caplog: pytest
     assert read["52"]["sentence"] == "나는 말할 수 없다"
     assert "아파요 -> 아프다 (adjective, core)" in caplog.text and "물 -> 물" not in caplog.text
     assert "1 of 20 labels are read with doubt" in caplog.text  # 뿌뿌
+    assert "rejected 54_…에서.png: only a particle" in caplog.text
 
 
 def test_a_correction_in_the_table_decides(home: Path) -> None:

@@ -141,10 +141,12 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
         reason = look.reason or card_name_problem(name) or _word_problem(name, word, banned)
         reading = None if reason else read_label(word, label)
         twin, twins_word = hashed.get(look.sha256, ("", ""))
-        if not reason and name in names:
+        if reading and name in names:
             reason = f"the same name as {name!r} once Hangul is composed (NFC)"
         elif reading and twins_word == reading.keyword:
             reason = f"the same picture as {twin}"
+        elif reading and reading.word_class == "particle":
+            reason = f"only a particle ({word!r}), which no sentence can hold alone: give it another word in --labels"
         if reason or reading is None:
             rejected.append({"file": printable(path.name), "reason": reason})
             continue
@@ -156,13 +158,7 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
         alike.setdefault(look.likeness, []).append(name)
         cards.append(_card(name, look, reading, label))
     rejected += [{"file": printable(name), "reason": reason} for name, reason in others.items()]
-    for entry in rejected[: 10 if cards else None]:
-        log.warning("      rejected %s: %s", entry["file"], entry["reason"])
-    if not cards:
-        first = f" (first: {rejected[0]['file']}: {rejected[0]['reason']})" if rejected else ""
-        raise UserError(f"{options.images}: no usable card{first}; name pictures like 2462_사과.png")
-    if len(rejected) > 10:
-        log.warning("      and %d more: see `rejected` in cards.json", len(rejected) - 10)
+    _tell(options, rejected, bool(cards))
     if moving := sum(look.animated for look in looks):
         log.warning("      %d animated pictures: the first frame is the card", moving)
     if astray := labels.astray(nfc(path.name) for path in paths):
@@ -170,6 +166,21 @@ def sift(options: Options, known: Sequence[str] = ()) -> dict[str, Any]:
                     astray[0])  # fmt: skip
     similar = [group for group in alike.values() if len(group) > 1]
     return {"cards": cards, "rejected": rejected, "near_duplicates": similar}
+
+
+def _tell(options: Options, rejected: Sequence[dict[str, str]], cards: bool) -> None:
+    """Say what was rejected; all of it where there is no card.
+
+    Raises:
+        UserError: there is none.
+    """
+    for entry in rejected[: 10 if cards else None]:
+        log.warning("      rejected %s: %s", entry["file"], entry["reason"])
+    if not cards:
+        first = f" (first: {rejected[0]['file']}: {rejected[0]['reason']})" if rejected else ""
+        raise UserError(f"{options.images}: no usable card{first}; name pictures like 2462_사과.png")
+    if len(rejected) > 10:
+        log.warning("      and %d more: see `rejected` in cards.json", len(rejected) - 10)
 
 
 def _card(name: str, look: Look, reading: Reading, label: Fields) -> dict[str, Any]:
