@@ -66,14 +66,19 @@ class Feedback:
 
     def events(self, person: int) -> list[dict[str, Any]]:
         """All lines of a person's journal; those that a crash cut or a disk damaged are left out."""
-        path = self.path(person)
-        if not path.exists():
-            return []
-        return [event for line in path.read_bytes().split(b"\n") if (event := _event(line))]
+        return self._events(person)
 
     def consent(self, person: int) -> Consent:
         """What the person said last."""
-        return consent_of(self.events(person))
+        return consent_of(self._events(person, b'"consent"'))
+
+    def _events(self, person: int, holding: bytes = b"") -> list[dict[str, Any]]:
+        """The events of the lines that hold some bytes."""
+        try:
+            lines = self.path(person).read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        return [event for line in lines if holding in line and (event := _event(line))]
 
     def agree(self, person: int, consent: Consent, persona: dict[str, Any]) -> None:
         """Write what a person allows. Not to keep anything deletes what was kept.
@@ -154,11 +159,12 @@ def _event(line: bytes) -> dict[str, Any] | None:
     """A line of a journal; None where it is none."""
     try:
         event = json.loads(line)
-        if isinstance(event, dict) and event.get("event") == "consent" and isinstance(event.get("persona"), dict):
-            return event
-        return _checked({"context": {}, **event}) | event
-    except (ValueError, TypeError, AttributeError, RecursionError, UserError):
+        kinds = {"persona": dict} if event["event"] == "consent" else {"request": str, **_EVENTS[event["event"]]}
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    whole = all(isinstance(event.get(name), kind) for name, kind in kinds.items() if name != "context")
+    texts = (*event.get("cards", ()), *event.get("offered", ())) if whole else ()
+    return event if whole and all(isinstance(text, str) for text in texts) else None
 
 
 def _checked(event: Any) -> dict[str, Any]:

@@ -23,12 +23,18 @@ from aac.io import UserError, json_bytes
 FORMAT = "open-board-0.1"
 MANIFEST = "manifest.json"
 MOST_SIDE = 100  # rows or columns of a grid
+# Why a button's picture is not in the file.
+REASONS = {
+    "nowhere": "its picture's id leads nowhere",
+    "address": "its picture is only an address, which is not fetched",
+    "absent": "its picture is not in the file",
+}
 Board = dict[str, Any]
 Button = dict[str, Any]
 
 
 class Missing(NamedTuple):
-    """A button whose picture is not in the file: it is shown as a word."""
+    """A button whose picture is not in the file: it is shown as a word. `reason`: a key of REASONS."""
 
     board: str
     button: str
@@ -36,7 +42,7 @@ class Missing(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.board}: {self.label or self.button}: {self.reason}"
+        return f"{self.board}: {self.label or self.button}: {REASONS[self.reason]}"
 
 
 @dataclass
@@ -94,7 +100,7 @@ class PageSet:
         ]
 
     def _picture(self, board: str, button: Button) -> bytes | str:
-        """The picture's content, or why there is none."""
+        """The picture's content, or why there is none (a key of REASONS)."""
         identity = button.get("image_id", "")
         image = next((image for image in self.boards[board]["images"] if image["id"] == identity), {})
         if (data := _inline(image.get("data"))) is not None:
@@ -103,10 +109,8 @@ class PageSet:
             if path in self.files:
                 return self.files[path]
         if not image:
-            return "its picture's id leads nowhere"
-        if image.get("url"):
-            return "its picture is only an address, which is not fetched"
-        return "its picture is not in the file"
+            return "nowhere"
+        return "address" if image.get("url") else "absent"
 
     def _listed(self, kind: str, identity: str) -> str:
         """The path that the manifest gives for an id; empty: none."""

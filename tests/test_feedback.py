@@ -97,7 +97,10 @@ def test_a_torn_line_costs_only_itself(tmp_path: Path) -> None:
     feedback = Feedback(tmp_path)
     feedback.agree(7, ALL, ADULT)
     feedback.add(7, asked(1))
+    damaged = [b"[]", b"5", b"\xff", b'{"event": []}', b'{"event": "typed", "request": "r"}', b'{"event": "consent"}']
+    damaged += [b'{"event": "shown", "request": "r", "cards": %s, "offered": []}' % cards for cards in (b"5", b"[5]")]
     with feedback.path(7).open("ab") as file:
+        file.write(b"".join(line + b"\n" for line in damaged))
         file.write(b'{"event": "shown", "requ')
     feedback.add(7, asked(2))
     assert [event.get("request") for event in feedback.events(7)] == [None, "r1", "r2"]

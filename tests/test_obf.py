@@ -56,8 +56,8 @@ def test_pictures_are_found_by_the_manifest_alone_and_missing_ones_are_listed() 
     buttons = pages.boards["a.obf"]["buttons"]
     assert [pages.picture("a.obf", button) for button in buttons] == [png(1), None, None, None, None]
     reasons = {entry.label: entry.reason for entry in pages.missing()}
-    assert list(reasons) == ["밥", "집", "공", "더"]
-    assert "address" in reasons["밥"] and "nowhere" in reasons["집"] and "not in the file" in reasons["더"]
+    assert reasons == {"밥": "address", "집": "nowhere", "공": "nowhere", "더": "absent"}
+    assert str(pages.missing()[0]) == "a.obf: 밥: its picture is only an address, which is not fetched"
 
 
 def test_boards_that_link_in_circles_and_many_of_them() -> None:

@@ -78,7 +78,7 @@ def import_board(path: Path, options: Options) -> str:
 def _cards(pages: obf.PageSet) -> list[BoardCard]:
     """The buttons that say something, in the order of the boards; the same picture for the same word once."""
     found: dict[tuple[str, bytes], BoardCard] = {}
-    reasons = {(entry.board, entry.button): entry.reason for entry in pages.missing()}
+    reasons = {(entry.board, entry.button): obf.REASONS[entry.reason] for entry in pages.missing()}
     for path in pages.ordered():
         for button in pages.boards[path]["buttons"]:
             word = card_word(button["label"])

@@ -91,6 +91,7 @@ def forget(person: int, options: Options) -> int:
 def _data_files(options: Options) -> Iterator[Path]:
     """The persona file last: while it stands, an interrupted run knows that it is not done."""
     yield from sorted(options.output.glob("*.json"))
+    yield from (options.home.parent / "train/feedback").glob("*.json")  # rows of `train.py --feedback`
     borrowed = options.personas == SHIPPED_PERSONAS and options.personas.parent != options.home
     if options.personas.exists() and not borrowed:  # the project's own synthetic people are nobody
         yield options.personas
