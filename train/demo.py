@@ -169,7 +169,11 @@ def main(argv: list[str] | None = None) -> int:
         write_json(state, done)
         say(4, "Three unseen card sets, interpreted.")
         page = draw_page(workspace, data, scores)
-        say(5, f"Done. Open {page}\n      picture: {page.with_name('demo.png')}")
+        say(
+            5,
+            f"Done. Open {page}\n      picture: {page.with_name('demo.png')}\n"
+            f"      board: run `python train/serve.py --workspace {workspace}`, then open http://127.0.0.1:8000",
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

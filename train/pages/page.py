@@ -109,21 +109,29 @@ def credit(cards: Sequence[Path]) -> str:
 
 def thumbnail(card: Path) -> Image | None:
     """The picture on a white square, CARD_PIXELS wide; None where there is none to read."""
-    from PIL import ImageOps
-
     try:
-        return ImageOps.pad(open_picture(card), (CARD_PIXELS, CARD_PIXELS), color="white")
+        return squared(open_picture(card))
     except PictureError:
         return None
 
 
+def squared(picture: Image) -> Image:
+    """An RGB picture on a white square, CARD_PIXELS wide."""
+    from PIL import ImageOps
+
+    return ImageOps.pad(picture, (CARD_PIXELS, CARD_PIXELS), color="white")
+
+
 def data_uri(card: Path) -> str:
     """The thumbnail as a data URI; empty where there is no picture."""
+    picture = thumbnail(card)
+    return picture_uri(picture) if picture is not None else ""
+
+
+def picture_uri(thumbnail: Image) -> str:
+    """A thumbnail as a data URI of few colours."""
     from PIL.Image import Quantize
 
-    picture = thumbnail(card)
-    if picture is None:
-        return ""
     file = io.BytesIO()
-    picture.quantize(64, method=Quantize.FASTOCTREE).save(file, "PNG")  # half the time of the default, smaller files
+    thumbnail.quantize(64, method=Quantize.FASTOCTREE).save(file, "PNG")  # half the time of the default, smaller files
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

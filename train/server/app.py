@@ -14,14 +14,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from aac.feedback import Feedback
+from train.server.board import board_routes
 from train.server.errors import ApiError
 from train.server.guard import Guard, Settings, Watch
 from train.server.routes import routes
 from train.server.service import Service
+from train.server.shelf import Shelf
 
 
-def create_app(service: Service, settings: Settings) -> Starlette:
-    """The application; while it runs, `service` answers."""
+def create_app(service: Service, settings: Settings, shelf: Shelf | None = None) -> Starlette:
+    """The application; while it runs, `service` answers. With a shelf the board is served, too."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -36,8 +39,11 @@ def create_app(service: Service, settings: Settings) -> Starlette:
         around.append(Middleware(CORSMiddleware, allow_origins=list(settings.origins), **allowed))
     around.append(Middleware(Guard, settings=settings))
     handlers: dict[Any, Any] = {ApiError: _refused, HTTPException: _no_route, ClientDisconnect: _left}
-    app = Starlette(routes=routes(), middleware=around, exception_handlers=handlers, lifespan=lifespan)
+    there = [*routes(), *(board_routes() if shelf else ())]
+    app = Starlette(routes=there, middleware=around, exception_handlers=handlers, lifespan=lifespan)
     app.state.service = service
+    if shelf:
+        app.state.shelf, app.state.feedback = shelf, Feedback(shelf.home / "feedback")
     return app
 
 

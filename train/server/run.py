@@ -15,6 +15,7 @@ from train.config.train_config import at_root, load_config
 from train.server.answers import Answerer
 from train.server.guard import Settings
 from train.server.service import Service
+from train.server.shelf import Shelf
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +40,9 @@ def serve(args: argparse.Namespace, key: str) -> None:
     with bound(args.host, args.port) as held:
         answerer = load(args)
         service = Service(answerer, args.line, args.temperature)
-        app = create_app(service, Settings(key, [*args.name, args.host], args.origin))
+        app = create_app(service, Settings(key, [*args.name, args.host], args.origin), shelf(args))
         log.info("An answer takes %.2f s here; %d cards are known by id.", service.line.seconds, len(answerer.known))
-        log.info("Serving on http://%s:%d; Ctrl-C stops it.", args.host, held.getsockname()[1])
+        log.info("Serving on http://%s:%d: open it for the board; Ctrl-C stops it.", args.host, held.getsockname()[1])
         stoppable(app, service).run(sockets=[held])
 
 
@@ -59,6 +60,13 @@ def load(args: argparse.Namespace) -> Answerer:
     model = AACMultimodalModel.load_model(checkpoint, config)
     cards = at_root(config["processed_data"], workspace).with_name("cards.json")
     return Answerer(model, cards, at_root(config["images_folder"], workspace))
+
+
+def shelf(args: argparse.Namespace) -> Shelf:
+    """The board of the workspace."""
+    config, workspace = load_config(args.config), args.workspace.resolve()
+    cards = at_root(config["processed_data"], workspace).with_name("cards.json")
+    return Shelf(workspace / "dataset", cards, at_root(config["images_folder"], workspace))
 
 
 def loopback(host: str) -> bool:
