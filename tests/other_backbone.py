@@ -138,7 +138,8 @@ class OtherModel(PreTrainedModel):
     base_model_prefix = "model"
     _supports_sdpa = True
     chat = CHAT
-    full_precision = ("lm_head", "visual")
+    full_precision = ("lm_head", "model.visual")
+    _no_split_modules = ("Qwen2DecoderLayer",)
     lora_parts = {  # noqa: RUF012
         "decoder": r"model\.layers\.\d+\.\w+\.",
         "vision": r"model\.visual\.blocks\.1",

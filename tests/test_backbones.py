@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -14,6 +15,7 @@ from published import tuned_model, tuning, write_published
 from test_model import difference, request, rows
 
 from aac.io import UserError
+from train.config.backbones import BACKBONES
 from train.config.train_config import validate
 from train.models import backbones
 from train.models.aac_multimodal_model import AACMultimodalModel
@@ -232,7 +234,15 @@ def test_four_bits_need_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPat
         backbones.build(config)
 
 
-def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty bitsandbytes, which PEFT does not take for the library: it has looked before, and remembers."""
+    from peft.import_utils import is_bnb_4bit_available
+
+    is_bnb_4bit_available()
+    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+
+
+def test_four_bits_are_asked_for_on_cuda_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked of transformers where there is CUDA; on a CPU the base is loaded whole and the log says so."""
     asked: dict[str, Any] = {}
     model_class = backbones.model_class("phi3_vision")
@@ -242,16 +252,80 @@ def test_four_bits_quantise_the_decoder_alone(folder: Path, monkeypatch: pytest.
         asked.update(settings)
         return load(path, dtype=settings["dtype"])
 
-    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+    stand_in(monkeypatch)
     monkeypatch.setattr(model_class, "from_pretrained", record)
     backbones.build(tuning(folder, device="cuda", load_in_4bit=True, use_bf16=True))
     settings = asked["quantization_config"]
     assert settings.load_in_4bit and settings.bnb_4bit_quant_type == "nf4" and asked["device_map"] == {"": "cuda"}
     assert settings.bnb_4bit_compute_dtype == torch.bfloat16
-    assert settings.llm_int8_skip_modules == ["lm_head", "vision_embed_tokens"]
     asked.clear()
     backbones.build({**tuning(folder, device="cuda", load_in_4bit=True), "device": "cpu"})
     assert "quantization_config" not in asked
+
+
+class Linear4bit(torch.nn.Linear):
+    """Stands for the class of bitsandbytes, of which only the place counts."""
+
+    def __init__(self, inner: int, outer: int, bias: bool, *_: Any, **__: Any) -> None:
+        super().__init__(inner, outer, bias)
+
+
+@pytest.mark.parametrize("name", [*BACKBONES, "other"])
+def test_four_bits_quantise_the_decoder_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the modules that result from transformers' own replacing: tower, projector and head stay as they are."""
+    import other_backbone
+    from transformers.integrations import bitsandbytes as replacing
+    from transformers.quantizers.base import HfQuantizer
+
+    from train.models.lora import four_bits
+
+    monkeypatch.setitem(BACKBONES, "other", other_backbone.ENTRY)
+    stand_in(monkeypatch)
+    library = types.SimpleNamespace(nn=types.SimpleNamespace(Linear4bit=Linear4bit))
+    monkeypatch.setattr(replacing, "bnb", library, raising=False)
+    kind = backbones.model_class(name)
+    with torch.device("meta"):
+        model = kind(kind.config_class())
+    linear = [path for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    settings = four_bits(torch.float16, kind.full_precision)
+    skipped = HfQuantizer.get_modules_to_not_convert(model, settings.llm_int8_skip_modules)
+    replacing.replace_with_bnb_linear(model, skipped, settings)
+    held = {path for path, module in model.named_modules() if isinstance(module, Linear4bit)}
+    assert held == {path for path in linear if re.match(model.lora_parts["decoder"], path)}
+    assert len(held) < len(linear)
+
+
+def test_a_model_in_four_bits_trains_answers_and_is_saved(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With bitsandbytes' own modules, where it is installed: it computes on a CPU, too."""
+    bitsandbytes = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install bitsandbytes")
+    kind = backbones.model_class("phi3_vision")
+    load = kind.from_pretrained.__func__
+    monkeypatch.setattr(
+        kind, "from_pretrained", classmethod(lambda cls, path, **told: load(cls, path, **told | {"device_map": "cpu"}))
+    )
+    config = tuning(folder, device="cuda", load_in_4bit=True, use_fp16=False)
+
+    def built() -> Any:
+        return AACMultimodalModel.build(config, None, torch.randn(5, 16))
+
+    model = built()
+    held = [path for path, m in model.backbone.named_modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert held and all(path.startswith("model.layers.") for path in held)
+    _, grads = learn(model.train(), *model.encode_images(pictures()))
+    assert {name for name, p in model.backbone.named_parameters() if p.requires_grad} <= {
+        name.removeprefix("backbone.") for name in grads
+    }
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.05)
+    want = model.eval().generate_interpretation(**request(1))
+    model.save_model(tmp_path / "best_model.pt")
+    again = built()
+    again.load_state_dict(torch.load(tmp_path / "best_model.pt")["model"], strict=False)
+    assert again.eval().generate_interpretation(**request(1)) == want and len(set(want)) == 3
 
 
 # --- as a whole ------------------------------------------------------------------------------------------------------

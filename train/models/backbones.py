@@ -91,7 +91,9 @@ class Backbone(Protocol):
     # Patterns of the module names LoRA may adapt in the "decoder" (followed by a target's name), in the "vision" tower
     # (layers without a gradient left out) and in the "projector".
     lora_parts: dict[str, str]
-    full_precision: Sequence[str]  # names of modules that stay as they are where the decoder is held in 4 bits
+    # Full names of modules that, with all in them, stay as they are where the decoder is held in 4 bits.
+    full_precision: Sequence[str]
+    _no_split_modules: Sequence[str]  # classes of the layers that FSDP shards one by one
 
     def positions(
         self, counted: Tensor, input_ids: Tensor, image_sizes: Sequence[Sequence[Size]]

@@ -296,7 +296,7 @@ class Phi3VisionForCausalLM(PublishedGenerationMixin, Phi3PreTrainedModel):
     config: Phi3VisionConfig
     config_class = Phi3VisionConfig
     chat = CHAT
-    full_precision = ("lm_head", "vision_embed_tokens")
+    full_precision = ("lm_head", "model.vision_embed_tokens")
     _no_split_modules = Phi3VisionModel._no_split_modules
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012  only if the config ties them
     _keys_to_ignore_on_load_unexpected = (r"vision_embed_tokens\.wte\.weight$", r"\.position_ids$")
