@@ -107,13 +107,17 @@ def cards(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """A folder with cards, clusters and a small finished data set, and `tiny.json` to train on it."""
+    return make_workspace(tmp_path)
+
+
+def make_workspace(folder: Path) -> Path:
     import json
     from itertools import combinations
 
     from aac.io import write_json
     from aac.records import sample_key, split_of
 
-    root = tmp_path / "작업 공간"
+    root = folder / "작업 공간"
     images = root / "dataset/images"
     images.mkdir(parents=True)
     names = [f"{n}_{word}.png" for n, word in enumerate(WORDS, start=1)]

@@ -1,6 +1,6 @@
 """What `test_fakecuda.py` runs on a fake CUDA card, in a process of its own: the card must be there before PyTorch.
 
-python tests/fake_runs.py [RUN ...]      prints a line of JSON: what each run counted, or how it failed
+python tests/fake_runs.py WORKSPACE [RUN ...]      prints a line of JSON: what each run counted, or how it failed
 """
 
 from __future__ import annotations
@@ -65,6 +65,19 @@ def full() -> dict[str, Any]:
         return counted(meter) | {"estimate": work.estimated() / GIB}
 
 
+def command(workspace: Path, *more: str) -> dict[str, Any]:
+    """`train.py` as it stands, in the workspace: stage one, cards, updates, evaluations with answers, checkpoints."""
+    from accelerate.state import AcceleratorState
+
+    from train.train import main
+
+    settings = ["device=cuda", "max_steps=2", "eval_steps=2", "save_steps=1", "generation_samples=2"]
+    line = ["--workspace", str(workspace), "--config", str(workspace / "tiny.json"), "--set", *settings, *more]
+    with fake_cuda() as meter:
+        AcceleratorState._reset_state(True)
+        return counted(meter) if main(line) == 0 else {"failed": "see above"}
+
+
 def counted(meter: Any) -> dict[str, Any]:
     """What the card counted."""
     numbers = {"peak": meter.peak / GIB, "kernels": meter.kernels.total(), "teraflops": meter.flops / 1e12}
@@ -83,8 +96,12 @@ def main() -> None:
     runs: dict[str, Callable[[], dict[str, Any]]] = {
         name: lambda changes=changes: small(changes) for name, changes in VARIANTS.items()
     }
+    workspace = Path(sys.argv[1])
+    runs["command"] = lambda: command(workspace)
+    runs["command resumed"] = lambda: command(workspace, "max_steps=3", "--resume", "auto")
+    runs["command in bf16"] = lambda: command(workspace, "use_bf16=true", "--overwrite")
     runs["full size"] = full
-    chosen = sys.argv[1:] or runs
+    chosen = sys.argv[2:] or runs
     print(json.dumps({name: tried(runs[name]) for name in chosen}))
 
 

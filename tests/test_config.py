@@ -124,9 +124,30 @@ def test_precision_is_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest
     assert "fp32 (use_bf16: this processor only emulates it)" in caplog.text
     assert processes.precision(validate({})) == "fp16"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    # A card that only emulates it is none.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     with pytest.raises(UserError, match="use_fp16 to true"):
         check_hardware(validate({"use_bf16": True}))
+    # One that has it is told of it; fp16 stays the default.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    monkeypatch.setattr(estimate, "available_bytes", lambda _: 24 * GIB)
+    check_hardware(validate({}))
+    assert "Precision: fp16" in caplog.text and "use_bf16=true" in caplog.text
+
+
+def test_a_gpu_that_is_not_there_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from conftest import fresh_model
+
+    from train.models.aac_multimodal_model import AACMultimodalModel
+    from train.train import check_hardware
+
+    state = fresh_model().state()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match=r"'cuda:1', but PyTorch sees 1 CUDA GPU here.*--set device=cuda"):
+        check_hardware(validate({"device": "cuda:1"}))
+    with pytest.raises(UserError, match="asks for cuda:1, but PyTorch sees 1 CUDA GPU here"):
+        AACMultimodalModel.from_state(state, {"device": "cuda:1"}, "here")
 
 
 def test_remedies_are_in_the_users_numbers() -> None:

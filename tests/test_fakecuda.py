@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import make_workspace
 
 Counts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def runs() -> dict[str, Counts]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counts]:
     """All runs, in one process that has the fake card from its first import."""
     line = [sys.executable, str(Path(__file__).with_name("fake_runs.py"))]
+    line.append(str(make_workspace(tmp_path_factory.mktemp("fake"))))
     done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
@@ -54,6 +56,12 @@ def test_a_small_geometry_trains_and_answers(runs: dict[str, Counts], name: str)
     counts = ran(runs, name)
     assert not counts["without a gradient"]
     assert not slow_attention(counts["attention"]) and not slow_attention(counts["attention answering"])
+
+
+@pytest.mark.parametrize("name", ["command", "command resumed", "command in bf16"])
+def test_the_command_trains_from_the_first_stage_to_a_resume(runs: dict[str, Counts], name: str) -> None:
+    """The small model from scratch, whose tower learns first, on a GPU: `--set device=cuda`."""
+    assert not slow_attention(ran(runs, name)["attention"])
 
 
 def test_the_default_settings_fit_a_card_of_24_gb(runs: dict[str, Counts]) -> None:

@@ -252,3 +252,19 @@ def test_a_forgotten_place_in_the_data_is_noticed(undisturbed: Any, tmp_path: Pa
         assert_same_run(workspace, expected)
     lost, kept = final(workspace)["model"], expected[0]["model"]
     assert not all(torch.equal(lost[name], kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize(("here", "restored"), [(0, 0), (1, 1), (2, 0)])
+def test_a_run_goes_on_with_fewer_gpus(monkeypatch: pytest.MonkeyPatch, here: int, restored: int) -> None:
+    """Checkpoints hold the states of as many GPUs as the process once saw."""
+    from train.loop import processes
+
+    own = processes.random_states(None)[0]
+    assert own["cuda"] == []
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: here)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", seen.append)
+    states = [torch.full((16,), gpu, dtype=torch.uint8) for gpu in range(2)]
+    processes.restore_random([{**own, "cuda": states}], 0)
+    assert len(seen) == 1 and torch.equal(seen[0], states[restored])

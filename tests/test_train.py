@@ -19,7 +19,7 @@ import pytest
 import torch
 from run_process import arguments, run, start
 
-from train.loop import processes
+from train.loop import processes, update
 from train.models import checkpoint
 from train.models.aac_multimodal_model import AACMultimodalModel
 from train.train import main
@@ -425,10 +425,14 @@ def test_overflows_are_skipped_counted_and_bounded(
 ) -> None:
     with_scaler(monkeypatch, init_scale=1024.0)
     overflow(monkeypatch, {3, 4, 6})
+    monkeypatch.setattr(update, "EARLY", 5)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     line = arguments(workspace, "--set", "save_steps=1", "max_checkpoints=20", "max_skipped_steps=2")
     assert main(line) == 0
     told = "update 4: gradients overflowed in fp16; skipped (2 in a row, 2 in all), loss scale now 256"
     assert told in caplog.text
+    better = "(this device has bf16, which published weights do not overflow: --set use_fp16=false use_bf16=true)"
+    assert f"2 of the first 5 updates overflowed in fp16 and were skipped {better}" in caplog.text
     assert logged(workspace)[-2]["skipped_updates"] == 3
 
     def weights(step: int) -> dict[str, torch.Tensor]:
@@ -450,7 +454,7 @@ def test_overflows_are_skipped_counted_and_bounded(
     overflow(monkeypatch, {7, 8})  # with 6 three in a row
     assert main([*line, "--overwrite", "--set", "max_steps=12"]) == 1
     error = last()
-    assert error.startswith("error: update 8: 3 updates in a row overflowed") and "records [" in error
+    assert error.startswith(f"error: update 8: 3 updates in a row overflowed in fp16 {better}") and "records [" in error
     assert "fails alone" not in error  # the records are sound; the scale was not
     assert steps(workspace)[0] == 7
 

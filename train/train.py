@@ -3,7 +3,7 @@
 python train/train.py                                   Phi-3.5-Vision with LoRA, on CUDA
 python train/train.py --config train/config/tiny.json   a small model from scratch, two CPU cores, no weights needed
 python train/train.py --resume auto                     go on where the last run stopped
-accelerate launch train/train.py                        several GPUs or machines
+accelerate launch --multi_gpu train/train.py            several GPUs or machines (train/README.md)
 """
 
 from __future__ import annotations
@@ -74,20 +74,22 @@ def check_hardware(config: dict[str, Any]) -> None:
     import torch
 
     from train.loop import estimate, processes
+    from train.models.device import absent, computes_in_bf16
 
-    on_gpu = config["device"].startswith("cuda")
-    if on_gpu and not torch.cuda.is_available():
-        raise UserError(
-            f"device is {config['device']!r}, but PyTorch sees no CUDA GPU here, and {config['model_path']} "
-            f"is fine-tuned on one. {WITHOUT_GPU}"
-        )
-    if on_gpu and config["use_bf16"] and not torch.cuda.is_bf16_supported():
+    device = config["device"]
+    on_gpu = device.startswith("cuda")
+    if problem := absent(device):
+        remedy = f", and {config['model_path']} is fine-tuned on one. {WITHOUT_GPU}"
+        remedy = "; choose one of them: --set device=cuda" if torch.cuda.is_available() else remedy
+        raise UserError(f"device is {device!r}, but {problem}{remedy}")
+    if on_gpu and config["use_bf16"] and not computes_in_bf16(device):
         raise UserError("use_bf16: this GPU does not compute in bf16; set use_fp16 to true and use_bf16 to false")
-    together = int(os.environ.get("WORLD_SIZE", 1)) if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
-    estimate.check_memory(config, estimate.available_bytes(config["device"]), together)
+    together = int(os.environ.get("WORLD_SIZE", 1)) if processes.wants_sharding() else 1
+    estimate.check_memory(config, estimate.available_bytes(device), together)
     half = processes.precision(config)
     why = " (use_fp16 needs CUDA; this is a CPU)" if config["use_fp16"] and not on_gpu else ""
     why = " (use_bf16: this processor only emulates it)" if config["use_bf16"] and half == "no" else why
+    why = processes.without_overflow(device) if half == "fp16" else why
     log.info("Precision: %s%s", {"no": "fp32"}.get(half, f"{half}, trained weights in fp32"), why)
 
 
@@ -98,7 +100,7 @@ def set_up(
     from accelerate.utils import set_seed
 
     from train.data.run_data import RunData
-    from train.loop import resume
+    from train.loop import processes, resume
     from train.loop.trainer import Trainer
 
     config, micro_batches = resume.settle(config, start, accelerator.num_processes)
@@ -108,9 +110,9 @@ def set_up(
     if start.resume:
         resume.check_same_data(start, **data.identity)
     model = make_model(config, data, start)
+    processes.place(accelerator, model)
     if config["vision_pretrain_steps"] and not start.state and not dry_run:
         learn_to_see(model, data, config, accelerator)
-    model.to(accelerator.device)
     with accelerator.main_process_first():
         # A warm start takes the new data's clusters: the model reads a cluster by its centroid.
         data.encode_cards(model, new_clusters=not start.resume)
@@ -139,7 +141,9 @@ def learn_to_see(model: AACMultimodalModel, data: RunData, config: dict[str, Any
 
     log.info("Stage 1, vision: the tower learns to name %d cards", len(data.images))
     images, steps = [open_picture(path) for path in data.images], config["vision_pretrain_steps"]
-    share = pretrain_tower(model, images, data.names, steps, config["seed"], autocast=accelerator.autocast)
+    # In fp16 gradients would want a loss scaler; the tower is small enough to learn in fp32 there.
+    autocast = nullcontext if accelerator.mixed_precision == "fp16" else accelerator.autocast
+    share = pretrain_tower(model, images, data.names, steps, config["seed"], autocast)
     log.info("The tower names %.1f %% of the cards", 100 * share)
 
 

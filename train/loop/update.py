@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from train.loop.estimate import out_of_memory
-from train.loop.processes import is_sharded, summed
+from train.loop.processes import is_sharded, summed, without_overflow
 from train.loop.progress import Progress
 from train.models import loss
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from train.models.network import Network
 
 log = logging.getLogger("aac")
+# Updates in which a loss scale that starts too high comes down; more overflows than a few are the weights' own.
+EARLY = 50
 
 
 class Updater:
@@ -60,8 +62,7 @@ class Updater:
         for number, batch in enumerate(window.micro_batches):
             # Processes average their gradients, but each adds its share to one sum.
             share = self.accelerator.num_processes if number < window.counted else 0
-            last = number == len(window.micro_batches) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+            with self._synced(last=number == len(window.micro_batches) - 1):
                 terms = self.wrapped(*self.inputs(batch))
                 value = loss.weighted(terms, counts)
                 self.accelerator.backward(value * share)
@@ -73,9 +74,14 @@ class Updater:
         totals = summed(self.accelerator, dict(zip(("bad", *terms), (bad.sum(), *table[:, 1:].sum(0)), strict=True)))
         if totals["bad"]:
             culprits = [batch for batch, is_bad in zip(window.real, bad.tolist(), strict=False) if is_bad]
-            self._fail(f"the loss is {table[bad][0, 0].item() if culprits else 'no finite number'}", culprits)
+            value = table[bad][0, 0].item() if culprits else "no finite number"
+            self._fail(f"the loss is {value}{self._better()}", culprits)
         means = {name: totals[name] / max(1.0, counts[term.per]) for name, term in terms.items()}
         return means | {key: counts[key] for key in ("samples", "positions")}
+
+    def _synced(self, last: bool) -> AbstractContextManager[Any]:
+        """Processes share their gradients at the window's end, sharded ones always: unshared, each would hold all."""
+        return nullcontext() if last or is_sharded(self.accelerator) else self.accelerator.no_sync(self.wrapped)
 
     def step(self, window: Window) -> float:
         """Let the optimizer step by the gradients of `window`, clipped; returns their norm before.
@@ -111,17 +117,23 @@ class Updater:
     def _count_skips(self, window: Window, overflowed: bool) -> None:
         """An fp16 overflow: the scaler has skipped the update and halved its scale. Too many in a row end the run."""
         progress = self.progress
+        progress.skipped += overflowed
+        progress.skipped_in_a_row = progress.skipped_in_a_row + 1 if overflowed else 0
+        if progress.step + 1 == EARLY and progress.skipped:
+            told = "%d of the first %d updates overflowed in fp16 and were skipped%s"
+            log.warning(told, progress.skipped, EARLY, self._better())
         if not overflowed:
-            progress.skipped_in_a_row = 0
             return
-        progress.skipped, progress.skipped_in_a_row = progress.skipped + 1, progress.skipped_in_a_row + 1
         row = progress.skipped_in_a_row
         log.warning(
             "update %d: gradients overflowed in fp16; skipped (%d in a row, %d in all), loss scale now %g",
             *(progress.step + 1, row, progress.skipped, self.accelerator.scaler.get_scale()),
         )
         if row > self.config["max_skipped_steps"]:
-            self._fail(f"{row} updates in a row overflowed in fp16 (use_bf16 does not)", window.real)
+            self._fail(f"{row} updates in a row overflowed in fp16{self._better()}", window.real)
+
+    def _better(self) -> str:
+        return without_overflow(self.config["device"]) if self.accelerator.scaler else ""
 
     def _fail(self, what: str, batches: Sequence[Batch]) -> None:
         """Raise, naming the records that fail alone, or else all of the batches."""
@@ -171,5 +183,6 @@ class Updater:
             return
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
 
-        options = StateDictOptions(full_state_dict=True)
+        # Not strict: what never had a gradient (a layout's unused separators) has no moments.
+        options = StateDictOptions(full_state_dict=True, strict=False)
         set_optimizer_state_dict(self.wrapped, self.optimizer.optimizer, stored, options=options)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
 from train.models import backbones, checkpoint, limits, parts
+from train.models.device import absent
 from train.models.known_cards import KnownCards
 from train.models.lora import fold_lora
 from train.models.network import Network
@@ -113,7 +114,8 @@ class AACMultimodalModel(Network):
         disagreement elsewhere is said in the log. A GPU that is asked for but absent means the CPU, with one warning.
 
         Raises:
-            UserError: no such file, a damaged one, one over another base model, or trained on other prompts.
+            UserError: no such file, a damaged one, one over another base model, or trained on other prompts; a GPU
+                that is not among those of this machine.
         """
         model = cls.from_state(checkpoint.load(path), config, where=str(path))
         model.folded = not to_train and model.config["use_lora"] and fold_lora(model.backbone)
@@ -147,7 +149,9 @@ class AACMultimodalModel(Network):
             log.warning("%s: the checkpoint's own settings are used for %s", where, ", ".join(differing))
         settings = {**own, **{key: asked[key] for key in RUNTIME_KEYS}}
         device = settings["device"]
-        if device.startswith("cuda") and not torch.cuda.is_available():
+        if problem := absent(device):
+            if torch.cuda.is_available():
+                raise UserError(f"config asks for {device}, but {problem}; set device to one of them, or to 'cuda'")
             log.warning("config asks for %s, but this machine has no CUDA device: interpreting on the CPU", device)
             device = "cpu"
         settings["device"] = device

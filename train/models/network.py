@@ -70,6 +70,7 @@ class Network(nn.Module):
             hidden, config["context_width"], layers, pooled, config["cluster_weight"], reading, scratch
         )
         self.styles = InterpretationStyle(hidden)
+        self._no_split_modules = list(backbone._no_split_modules or ())  # what FSDP shards as one
         self.register_buffer("centroids", torch.zeros(0, pooled) if centroids is None else centroids)
         self.encoder = PromptEncoder(tokenizer, backbone.chat, config["persona_tokens"], config["voice"], reading)
         self.processor = shape.image_processor(config["num_crops"])

@@ -36,7 +36,7 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
     count = len(pixels)
 
     def draw(low: float, high: float) -> Tensor:
-        return torch.empty(count).uniform_(low, high, generator=generator)
+        return torch.empty(count).uniform_(low, high, generator=generator).to(pixels.device)
 
     angle, scale = draw(-0.2, 0.2), draw(0.85, 1.2)
     matrix = torch.stack(
@@ -60,8 +60,8 @@ def pretrain_tower(
     seed: int,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> float:
-    """Train tower and projector to give each picture the embedding of its name, then freeze the tower. Returns the
-    share of pictures nearest to their own name.
+    """Train tower and projector, on the device where the model is, to give each picture the embedding of its name, then
+    freeze the tower. Returns the share of pictures nearest to their own name.
 
     Args:
         autocast: makes the precision's context, entered anew in each step: weights cast within one stay as they were.
@@ -76,11 +76,11 @@ def pretrain_tower(
     pixels, sizes = model.processor.images(images)
     if len(set(map(tuple, sizes.tolist()))) > 1:
         raise UserError("vision_pretrain_steps: this backbone cuts pictures to several sizes; set it to 0")
-    pixels, image_size = torch.stack([views[0] for views in pixels]), tuple(sizes[0].tolist())
+    pixels, image_size = torch.stack([views[0] for views in pixels]).to(model.device), tuple(sizes[0].tolist())
     distinct = list(dict.fromkeys(names))
-    targets = torch.tensor([distinct.index(name) for name in names])
+    targets = torch.tensor([distinct.index(name) for name in names], device=model.device)
     spelled = torch.stack([words[list(model.encoder.text(spoken(name)))].mean(0) for name in distinct])
-    dictionary = functional.normalize(spelled, dim=-1).T
+    dictionary = functional.normalize(spelled, dim=-1).T.to(model.device)
     generator = torch.Generator().manual_seed(seed)
 
     def scores(views: Tensor) -> Tensor:
