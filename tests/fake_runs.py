@@ -71,7 +71,7 @@ def command(workspace: Path, *more: str) -> dict[str, Any]:
 
     from train.train import main
 
-    settings = ["device=cuda", "max_steps=2", "eval_steps=2", "save_steps=1", "generation_samples=2"]
+    settings = ["device=cuda", "eval_steps=2", "save_steps=1"]
     line = ["--workspace", str(workspace), "--config", str(workspace / "tiny.json"), "--set", *settings, *more]
     with fake_cuda() as meter:
         AcceleratorState._reset_state(True)
@@ -97,9 +97,8 @@ def main() -> None:
         name: lambda changes=changes: small(changes) for name, changes in VARIANTS.items()
     }
     workspace = Path(sys.argv[1])
-    runs["command"] = lambda: command(workspace)
-    runs["command resumed"] = lambda: command(workspace, "max_steps=3", "--resume", "auto")
-    runs["command in bf16"] = lambda: command(workspace, "use_bf16=true", "--overwrite")
+    runs["command"] = lambda: command(workspace, "use_bf16=true", "max_steps=2", "generation_samples=1")
+    runs["command resumed"] = lambda: command(workspace, "max_steps=3", "--resume", "auto")  # in fp16
     runs["full size"] = full
     chosen = sys.argv[2:] or runs
     print(json.dumps({name: tried(runs[name]) for name in chosen}))

@@ -58,7 +58,7 @@ def test_a_small_geometry_trains_and_answers(runs: dict[str, Counts], name: str)
     assert not slow_attention(counts["attention"]) and not slow_attention(counts["attention answering"])
 
 
-@pytest.mark.parametrize("name", ["command", "command resumed", "command in bf16"])
+@pytest.mark.parametrize("name", ["command", "command resumed"])
 def test_the_command_trains_from_the_first_stage_to_a_resume(runs: dict[str, Counts], name: str) -> None:
     """The small model from scratch, whose tower learns first, on a GPU: `--set device=cuda`."""
     assert not slow_attention(ran(runs, name)["attention"])
