@@ -66,7 +66,9 @@ class CardsInMemory:
         return self.features[index]
 
     def batch(self, indices: Sequence[int], device: Any) -> tuple[list[Tensor], list[tuple[int, int]]]:
-        return [self.features[i].to(device) for i in indices], [self.image_sizes[i] for i in indices]
+        from train.models.tensors import moved
+
+        return moved([self.features[i] for i in indices], device), [self.image_sizes[i] for i in indices]
 
 
 def build(settings: dict[str, Any], device: str, dtype: torch.dtype, **changes: Any) -> Any:

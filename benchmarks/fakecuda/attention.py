@@ -90,15 +90,15 @@ def _efficient(
     causal: bool,
     scale: float | None,
 ) -> Tensor:
-    """A mask becomes a bias of the queries' precision, its lines aligned to 16 keys."""
+    """A mask becomes a bias of the queries' precision, its lines begin at multiples of 8 numbers."""
     trains = torch.is_grad_enabled() and any(part.requires_grad for part in (query, key, value))
     if mask is not None:
         if mask.dtype == torch.bool:
             zero, never = (torch.full((), fill, dtype=query.dtype, device=query.device) for fill in (0.0, -math.inf))
             mask = torch.where(mask, zero, never)
         keys = mask.shape[-1]
-        if keys % 16:
-            mask = functional.pad(mask, (0, -keys % 16))[..., :keys]
+        if any(stride % 8 for stride in mask.stride()[:-1]):
+            mask = functional.pad(mask, (0, -keys % 8))[..., :keys]
         mask = mask.expand(*query.shape[:3], keys)
     return aten._scaled_dot_product_efficient_attention(query, key, value, mask, trains, dropout, causal, scale=scale)[
         0

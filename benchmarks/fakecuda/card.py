@@ -13,7 +13,9 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn import functional
+from torch.utils import _foreach_utils
 
+from benchmarks.fakecuda import kernels  # noqa: F401  for what it registers
 from benchmarks.fakecuda.attention import chosen
 from benchmarks.fakecuda.meter import Meter
 from benchmarks.fakecuda.values import Values, outside, real
@@ -117,6 +119,8 @@ def fake_cuda(memory: int = 24 * GIB) -> Iterator[Meter]:
     patches += [(torch.inference_mode, "__enter__", _enter), (torch.inference_mode, "__exit__", _leave)]
     patches += [(nn.Module, "_apply", _apply)]
     patches += [(FakeTensorMode, "avoid_device_init", property(lambda _: True))]
+    # Lists of tensors in one kernel, as clipping takes them.
+    patches += [(_foreach_utils, "_foreach_supported_types", [*_foreach_utils._foreach_supported_types, FakeTensor])]
     attend = chosen(meter, functional.scaled_dot_product_attention)
     patches += [(functional, "scaled_dot_product_attention", attend)]
     with ExitStack() as stack:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.interpreter.shared_cache import SharedCache
-from train.models.attention import row_mask
+from train.models.attention import as_scores, row_mask
 from train.models.batch import Batch
 from train.models.conditioning import NO_STYLE, STYLES, Memory, token_scale
 
@@ -181,7 +181,7 @@ class Prefilled:
         answer."""
         return self.core(
             inputs_embeds=inputs,
-            attention_mask=live.cache.mask(inputs.shape[1]),
+            attention_mask=as_scores(live.cache.mask(inputs.shape[1]), inputs.dtype),
             position_ids=live.starts + steps,
             past_key_values=live.cache,
             use_cache=True,
@@ -210,10 +210,11 @@ class Prefilled:
         `segments` (R, T) and stand at `steps` (R, T), with no cache to read from: (R, P + T, D)."""
         inputs = self.inputs
         prompt = inputs.positions[..., rows, :]
+        mask = row_mask(torch.cat([self.batch.segments[rows], segments], dim=1))
         answers = (self.starts[rows] + steps).expand(*prompt.shape[:-1], -1)
         return self.core(
             inputs_embeds=torch.cat([inputs.embeds[rows], said], dim=1),
-            attention_mask=row_mask(torch.cat([self.batch.segments[rows], segments], dim=1)),
+            attention_mask=as_scores(mask, said.dtype),
             position_ids=torch.cat([prompt, answers], dim=-1),
             after_layer=self.model.after_layer(self.memory.rows(rows), [deep[rows] for deep in inputs.deeper]),
             **cached,

@@ -53,6 +53,18 @@ def row_mask(segments: Tensor, prefix: int = 0) -> Tensor:
     return ((causal & (key >= 0) & ((key == 0) | (key == query))) | own)[:, None]
 
 
+def as_scores(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask, True where a key may be seen, as a GPU's kernels take it: added to the scores, its lines aligned.
+
+    Of a bool mask PyTorch would make it anew in every layer. On a CPU the mask as it is.
+    """
+    if mask.device.type == "cpu":
+        return mask
+    keys = mask.shape[-1]
+    space = torch.zeros(*mask.shape[:-1], keys + -keys % 16, dtype=dtype, device=mask.device)
+    return space[..., :keys].masked_fill_(~mask, -torch.inf)
+
+
 def attend(
     query: Tensor,
     key: Tensor,

@@ -65,7 +65,7 @@ class Core(Protocol):
         self,
         *,
         inputs_embeds: Tensor,  # (B, L, D)
-        attention_mask: Tensor,  # (B, 1, L - prefix, cached + L) bool, True where a position may be seen
+        attention_mask: Tensor,  # (B, 1, L - prefix, cached + L): True where a position may be seen, or `as_scores`
         prefix: int = 0,  # so many first positions are plainly causal: handed on to the layers' attention
         lanes: Any = None,  # rows share the keys that `past_key_values` gives (`attention.Lanes`): handed on likewise
         skip: int = 0,  # so many first positions (`prefix` or more) are not read: left out of the last hidden state

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from train.models import backbones, checkpoint, limits
-from train.models.attention import row_mask
+from train.models.attention import as_scores, row_mask
 from train.models.batch import Batch
 from train.models.conditioning import (
     ContextAttention,
@@ -146,7 +146,7 @@ class Network(nn.Module):
             embeds = embeds.to(torch.get_autocast_dtype(device))
         return self.backbone.model(
             inputs_embeds=embeds,
-            attention_mask=row_mask(batch.segments, batch.prefix),
+            attention_mask=as_scores(row_mask(batch.segments, batch.prefix), embeds.dtype),
             prefix=batch.prefix,
             position_ids=inputs.positions,
             after_layer=self.after_layer(self.memory(batch), inputs.deeper),
