@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from train.models.conditioning import STYLES
-from train.models.footprint import cache_values, layer_values
+from train.models.footprint import cache_values, kept_bytes
 
 if TYPE_CHECKING:
     from train.interpreter.requests import Request
@@ -73,7 +73,8 @@ def _bytes(model: Network, request: Request) -> int:
     counts = [model.processor.num_tokens(image_size) for image_size in request.image_sizes]
     prompt = len(model.encoder.prompt(counts, request.persona, request.context, request.keywords))
     answers = STYLES * (model.config["max_new_tokens"] + 1)
-    return size * ((prompt + answers) * cache_values(shape) + prompt * layer_values(shape))
+    layer = kept_bytes(shape.hidden_size, shape.intermediate_size, size, dropped=False)
+    return size * (prompt + answers) * cache_values(shape) + prompt * layer
 
 
 def _remedy(model: Network, request: Request, error: Exception) -> str:

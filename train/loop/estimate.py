@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aac.io import UserError
+from aac.rules import MOST_CARDS
 from train.config.backbones import BACKBONES
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from train.models.network import Network
 
@@ -37,27 +38,53 @@ def state_bytes(model: nn.Module) -> int:
     return sum(p.numel() * (_TRAINED_BYTES if p.requires_grad else p.element_size()) for p in model.parameters())
 
 
-def activation_bytes(shape: Any, positions: int, labels: int, half: bool, recompute: bool) -> int:
-    """What a forward pass keeps for its backward pass: `positions` in the decoder, logits for `labels` of them.
+def activation_bytes(model: Network, config: dict[str, Any], positions: int, labels: int, half: bool) -> int:
+    """What a forward pass keeps for its backward pass: `positions` in the decoder, logits for `labels` of them, and
+    what the tower keeps where it trains. Recomputing keeps each layer's input, and one layer whole."""
+    from train.models import footprint
 
-    Counted from the decoder's layer of width h and inner width f, values a position: two norms' inputs and outputs,
-    queries, keys, values, attention's result (9 h); gate, up, their activation and product (4 f). Fused attention
-    stores no scores. Recomputing keeps each layer's input, and one layer whole.
-    """
-    size = 2 if half else 4
-    layer = size * (9 * shape.hidden_size + 4 * shape.intermediate_size)
-    layers = shape.num_hidden_layers
-    held = layers * shape.hidden_size * size + layer if recompute else layers * layer
-    return positions * held + labels * shape.vocab_size * 4 * 3  # logits, their softmax and their gradient
-
-
-def run_bytes(model: Network, config: dict[str, Any], tokens: float, half: bool, answer_share: float = 0.3) -> int:
-    """An estimate for batches of `batch_size` rows of `tokens` positions."""
-    positions = int(config["batch_size"] * tokens)
-    labels = int(positions * answer_share)
-    shape = model.backbone.config
+    shape, size = model.backbone.config, 2 if half else 4
     recompute = config["gradient_checkpointing"] and not config["backbone"]
-    return state_bytes(model) + activation_bytes(shape, positions, labels, half, recompute)
+    drops = config["use_lora"] and config["lora_dropout"] > 0
+    layers = shape.num_hidden_layers
+    layer = footprint.kept_bytes(shape.hidden_size, shape.intermediate_size, size, drops)
+    kept = layers * shape.hidden_size * size + layer if recompute else layers * layer
+    # The context attention, outside what is recomputed: hidden states in fp32, normed, and what is added to them.
+    kept += len(model.context.layers) * 3 * shape.hidden_size * 4
+    logits = 3 * 4 * shape.vocab_size  # with their softmax and their gradient
+    return positions * kept + labels * logits + tower_bytes(model, config, positions, size, recompute)
+
+
+def tower_bytes(model: Network, config: dict[str, Any], positions: int, size: int, recompute: bool) -> int:
+    """What the vision tower keeps where it trains, of as many cards as stand in so many positions."""
+    from train.models import backbones, footprint
+
+    if backbones.boundary(model.backbone) != "views":
+        return 0
+    tower, (views, _) = model.backbone.config.tower, _blank_card(model, config["num_crops"])
+    cards = min(MOST_CARDS * config["batch_size"], positions // card_positions(model, config["num_crops"]))
+    patches = cards * views.numel() // (3 * tower.patch_size**2)
+    layer = footprint.kept_bytes(tower.hidden_size, tower.intermediate_size, size, config["lora_dropout"] > 0)
+    layers = footprint.tower_layers(tower)
+    return patches * (layers * tower.hidden_size * size + layer if recompute else layers * layer)
+
+
+def _blank_card(model: Network, crops: int) -> tuple[Tensor, tuple[int, int]]:
+    """A square card, cut into at most so many tiles: its views (V, 3, H, W) that are encoded, and its size."""
+    from PIL import Image
+
+    pixels, sizes = model.backbone.config.image_processor(crops).images([Image.new("RGB", (64, 64), "white")])
+    size = tuple(sizes[0].tolist())
+    return model.backbone.model.vision.used_views(pixels[0], size), size
+
+
+def run_bytes(model: Network, config: dict[str, Any], tokens: float, half: bool) -> int:
+    """An estimate for batches of `batch_size` rows of `tokens` positions, with gradients that are there already."""
+    from train.models.conditioning import STYLES
+
+    positions = int(config["batch_size"] * tokens)
+    labels = config["batch_size"] * min(0.3 * tokens, STYLES * config["max_new_tokens"])
+    return state_bytes(model) + activation_bytes(model, config, positions, int(labels), half)
 
 
 def smaller_settings(model: Network, config: dict[str, Any], tokens: float, half: bool) -> list[str]:
@@ -83,11 +110,7 @@ def smaller_settings(model: Network, config: dict[str, Any], tokens: float, half
 
 def card_positions(model: Network, crops: int) -> int:
     """Positions that a square card takes in a row, cut into at most so many tiles."""
-    from PIL import Image
-
-    processor = model.backbone.config.image_processor(crops)
-    _, sizes = processor.images([Image.new("RGB", (64, 64), "white")])
-    return processor.num_tokens(tuple(sizes[0].tolist()))
+    return model.backbone.config.image_processor(crops).num_tokens(_blank_card(model, crops)[1])
 
 
 def needs(model: Network, config: dict[str, Any], longest: int) -> list[str]:

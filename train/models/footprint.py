@@ -1,4 +1,4 @@
-"""How many numbers a decoder holds at work. `config`: a backbone's (`backbones.Backbone`)."""
+"""How much a transformer holds at work. `config`: a backbone's (`backbones.Backbone`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ def cache_values(config: Any) -> int:
     return 2 * decoder.num_hidden_layers * decoder.num_key_value_heads * width
 
 
-def layer_values(config: Any) -> int:
-    """What a layer of width h and inner width f makes of a position: two norms' inputs and outputs, queries, keys,
-    values, attention's result (9 h); gate, up, their activation and product (4 f). Fused attention stores no scores."""
-    return 9 * config.hidden_size + 4 * config.intermediate_size
+def kept_bytes(width: int, inner: int, size: int, dropped: bool) -> int:
+    """What a layer keeps of a position for its backward pass, in numbers of `size` bytes.
+
+    Two residual inputs, queries, keys and values before and after the rotation, attention's result and its copy (9
+    widths); gate, up and the activation (3 inner widths). Fused attention stores no scores. And each product's input,
+    as LoRA reads it: `dropped`, with a byte that says what was dropped.
+    """
+    return size * (9 * width + 3 * inner) + (size + dropped) * (3 * width + inner)
+
+
+def tower_layers(tower: Any) -> int:
+    """Of a vision tower's configuration."""
+    return getattr(tower, "num_hidden_layers", None) or tower.depth
