@@ -98,6 +98,11 @@ def class_by_sense(word: str, sense: str) -> str:
     return named(sense) or (class_of_phrase(tuple(sense.split())) if sense else "")
 
 
+def has_senses(word: str) -> bool:
+    """Whether a word is a homograph of the table, so that only its sense tells its class."""
+    return word in _table()["homographs"]
+
+
 def title(name: str) -> str:
     """How a class is called in Korean: 과일 for fruit."""
     names = _table()["names"].get(name, "")

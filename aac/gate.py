@@ -89,7 +89,7 @@ def check(
     for candidate in three:
         sentence = nfc(candidate)
         same = comparable(sentence)
-        why = _own_reasons(sentence, tuple(spoken(nfc(word)) for word in keywords or ()), context)
+        why = _own_reasons(sentence, tuple(nfc(word) for word in keywords or ()), context)
         if persona and keywords and "empty" not in why and not level_fits(sentence, persona, context):
             why.append("register_wrong")
         if sentence and same in earlier:
@@ -141,7 +141,8 @@ def negations(sentence: str) -> int:
     return _negations(nfc(sentence))
 
 
-def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> list[str]:
+def _own_reasons(sentence: str, cards: tuple[str, ...], context: Context) -> list[str]:
+    keywords = tuple(map(spoken, cards))
     if not any(sign.isalnum() for sign in sentence):
         return ["empty"]
     given = " ".join([*keywords, *context.public().values()])
@@ -154,7 +155,7 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("particle_wrong")
     if _LOOP.search(comparable(sentence)):
         why.append("repeats")
-    if harm.wished(sentence, keywords):
+    if harm.wished(sentence, cards):
         why.append("harm_wished")
     if not keywords:
         return why
@@ -167,13 +168,16 @@ def _own_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> 
         why.append("person_added")
     if _numbers(sentence) - _numbers(given) - _sounding(keywords):
         why.append("number_added")
-    return why + _meaning_reasons(sentence, keywords, context)
+    homographs = tuple(card for card in cards if card not in keywords)  # 배(과일) is completed as no ship is
+    return why + _meaning_reasons(sentence, keywords, context, homographs)
 
 
-def _meaning_reasons(sentence: str, keywords: tuple[str, ...], context: Context) -> list[str]:
+def _meaning_reasons(
+    sentence: str, keywords: tuple[str, ...], context: Context, homographs: tuple[str, ...]
+) -> list[str]:
     """What the sentence adds to its cards, and what no person would say."""
     texts = tuple(context.public().values())
-    extra = content.added(sentence, keywords, texts, persons())
+    extra = content.added(sentence, (*keywords, *homographs), texts, persons())
     refuses = refusal.REFUSING & set(keywords)
     deeds = {
         lemma
@@ -265,7 +269,8 @@ def added_persons(sentence: str, keywords: tuple[str, ...], context: Context) ->
         allowed |= {"선생님"}
     if "너" in keywords and partner_class(context.interaction_partner) == "점원·직원":
         allowed |= {"사장"}
-    return {person for person in _named(sentence) if person not in allowed}
+    parts = {person for person in _named(sentence) if len(person) > 1 and person in given}  # 경찰 of 경찰차
+    return _named(sentence) - allowed - parts
 
 
 def _sounding(keywords: tuple[str, ...]) -> set[tuple[int, str]]:

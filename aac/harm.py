@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from aac.korean import join, kiwi
+from aac.labels import read_label
 from aac.lexicon import lookup
-from aac.rules import nfc
+from aac.rules import nfc, spoken
 from aac.verbs import known_verbs, valency
 
 _WISHED = frozenset({"body", "harm"})
@@ -40,6 +41,9 @@ _DENIES = re.compile(r"\S{0,4}\s?(?:지(?:는|가|도|를)?\s?(?:않|못|말|마
 # Not to be: 숨쉬고 싶지 않다, 숨을 안 쉴래요, 숨쉬지 마세요.
 _FORBIDS = r"지(?:는|도)?\s?(?:말|마|않(?:을래|을게|으려|을 거|고 싶))"
 
+# 두통 주세요
+_ASKED = r"(?:을|를|이|가)?\s?(?:좀\s|더\s|많이\s)*(?:주세|주실|주십|줘|줄래|원하|원해|원합|갖고\s?싶|부탁)"
+
 
 def wished(sentence: str, keywords: Sequence[str] = ()) -> bool:
     """Whether a sentence wishes for harm: by the cards, or by the verbs that hurt or kill."""
@@ -52,6 +56,8 @@ def wished(sentence: str, keywords: Sequence[str] = ()) -> bool:
         if known and known.kind in _WISHED and _wishes(text, *_stem(word)):
             return True
         if known and known.kind == "vital" and _refuses(text, *_stem(word)):
+            return True
+        if read_label(word).word_class == "symptom" and re.search(re.escape(spoken(word)) + _ASKED, text):
             return True
     return False
 

@@ -148,7 +148,8 @@ def _card_lemmas(keyword: str) -> frozenset[str]:
     if " " not in keyword:
         parts = frozenset() if card else frozenset(_lemmas(_stem(keyword)) - {"하다", "되다"})
         return parts if len(parts) > 1 else frozenset({keyword})  # 숨쉬다: 숨 안 쉬어요
-    return frozenset((_lemmas(_stem(keyword)) - {"하다", "되다"}) or {keyword})
+    found = _lemmas(_stem(keyword)) - {"하다", "되다"}
+    return frozenset(found - {f"{lemma}하다" for lemma in found} or {keyword})  # TV를 시청 안 해요
 
 
 def _stem(keyword: str) -> list[Morph]:
@@ -228,11 +229,17 @@ def covers(sentence: str, keyword: str) -> bool:
     stem = keyword[:-1] if keyword.endswith("다") and len(keyword) > 2 else keyword
     if (card is None or len(stem) > 1) and stem in sentence:
         return True
+    if card is None and len(stem) > 2 and stem.replace(" ", "") in sentence.replace(" ", ""):
+        return True
     if card and card.pos in ("noun", "person", "place", "time") and re.search(rf"(^|\s){re.escape(keyword)}", sentence):
         return True
     predicate = card is None or card.pos in ("verb", "adjective")
     if predicate and (surface := _surface(keyword)) and surface.search(sentence):
         return True
+    if card is None and keyword.endswith(("하다", "되다")):  # 일을 안 해요, 골절 안 됐어요
+        noun = re.escape(keyword[:-2])
+        if re.search(rf"(^|\s){noun}[을를]? ?(안 |못 |그만 ?)?[하할해합한했되된될됩돼됐]", sentence):
+            return True
     found = _lemmas(analyse(sentence))
     return all(_same(lemma, found) for lemma in card_lemmas(keyword))
 

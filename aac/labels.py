@@ -160,6 +160,8 @@ def _in_class(reading: Reading, name: str, sure: float) -> Reading:
     """A noun in another class than its word alone would tell. What a predicate or a sentence is, it stays."""
     if reading.part_of_speech in ("verb", "adjective", "sentence", "negation", "social", "question", "function"):
         return reading
+    if (card := lookup(reading.lemma)) and card.category == "core":
+        return reading  # 나 among toys is I
     if name in _NO_THINGS:  # a folder of deeds holds what they are done with, too
         return reading if reading.word_class or name != "action" else _done(reading)
     if name == reading.word_class:

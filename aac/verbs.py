@@ -25,8 +25,9 @@ UNWISHED = frozenset({"tell", "event", "body", "harm", "vital"})
 class Valency:
     """What a predicate takes.
 
-    `told`: when it is mostly told, now, past or near (토할 것 같다). `objects`: words and classes of words, * for all,
-    which stand with `josa`; `place` and `person`: the josa of these, empty where none stands with it.
+    `told`: when it is mostly told, now, past or near (토할 것 같다). `objects`: words and classes of words (doing: what
+    one does, as 수학 and 축구), * for all, which stand with `josa`. `place` and `person`: the josa of these, empty
+    where none stands with it.
     """
 
     kind: str

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aac.gate import negations
+from aac.gate import check, negations
 from aac.korean import covers, is_question, speech_level
 from aac.lexicon import load_lexicon, lookup
 from aac.records import Context, Persona
@@ -374,3 +374,9 @@ def test_contexts_are_short_balanced_and_never_held_out() -> None:
 )
 def test_particle(word: str, josa: str, expected: str) -> None:
     assert particle(word, josa) == expected
+
+
+@pytest.mark.parametrize("thing", ["물", "사과", "옷"])
+def test_no_is_never_turned_into_a_wish(thing: str) -> None:
+    said = interpret(["아니요", thing, "원하다"], Persona(), Context())
+    assert not [why for why in check(said, ["아니요", thing, "원하다"], Context()) if why], said

@@ -10,6 +10,7 @@ import pytest
 
 from aac.io import read_json
 from dataset.prepare import sampling
+from dataset.prepare.teachers.own_words import OPEN
 from tests.workshop import draw_card, prepare
 
 
@@ -56,10 +57,14 @@ def test_drawing_at_once_is_drawing_one_by_one() -> None:
     assert at_once.getstate() == one_by_one.getstate()
 
 
-def test_a_word_that_the_grammar_does_not_know_stands_alone(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    draw_card(home / "dataset/images/70_듣도보도못한것.png", 70)
-    assert prepare(home, "--samples-per-persona", "60") == 0
-    assert "1 of 17 cards have words that the grammar's lexicon does not know" in caplog.text
+def test_a_sentence_stands_alone_and_a_strange_word_with_few(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    draw_card(home / "dataset/images/70_뽀로로.png", 70)
+    draw_card(home / "dataset/images/71_나는 말할 수 없다.png", 71)
+    assert prepare(home, "--samples-per-persona", "60", steps=[*"1234567"]) == 0
+    assert "1 of 18 cards have labels that the grammar joins with no other" in caplog.text
     rows = read_json(home / "dataset/processed/dataset_with_cards.json")
-    hands = [row["keywords"] for row in rows if "듣도보도못한것" in row["keywords"]]
-    assert hands and all(len(hand) == 1 for hand in hands)
+    hands = {
+        word: [row["keywords"] for row in rows if word in row["keywords"]] for word in ("뽀로로", "나는 말할 수 없다")
+    }
+    assert all(hands.values()) and all(len(hand) == 1 for hand in hands["나는 말할 수 없다"])
+    assert all(len(hand) == 1 or {*hand} - {"뽀로로"} <= OPEN for hand in hands["뽀로로"])

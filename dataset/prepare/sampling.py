@@ -39,6 +39,7 @@ TRIES = 6  # at a theme's cards before they are dealt by clusters
 HANDS = 4  # dealt of which the rarest combination is taken: more tell fewer things twice, and take longer
 FAR, FAR_COSINE = 0.5, 0.5
 Fits = Callable[[list[str], str], bool]
+Beside = Callable[[str], frozenset[str] | None]
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -46,7 +47,8 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 class Deck:
     """The cards, their clusters, and how often each was dealt: the least used are the likeliest.
 
-    Inside, a card is its place in `keyword_of`. A card whose word is not in `joins` always stands alone.
+    Inside, a card is its place in `keyword_of`. A card whose word is not in `joins` always stands alone, and one whose
+    word has words `beside` it, with these alone (None: with any that fits).
     """
 
     keyword_of: dict[str, str]
@@ -55,6 +57,8 @@ class Deck:
     fits: Fits
     joins: Callable[[str], bool] = lambda word: True
     themes: Sequence[Theme] = ()
+    beside: Beside = lambda word: None
+    like: Callable[[str], tuple[str, ...]] = lambda word: ()
 
     def __post_init__(self) -> None:
         self.cards, self.words = list(self.keyword_of), list(self.keyword_of.values())
@@ -64,7 +68,8 @@ class Deck:
         self.dealt: Counter[frozenset[int]] = Counter()
         places: dict[str, list[int]] = {}
         for place, word in enumerate(self.words):
-            places.setdefault(word, []).append(place)
+            for meant_as in (word, *self.like(word)):
+                places.setdefault(meant_as, []).append(place)
         # The themes whose every slot the cards can fill, by length: (weight, places of each slot).
         self.themed: dict[int, list[tuple[int, list[Places]]]] = {}
         for theme in self.themes:
@@ -75,6 +80,10 @@ class Deck:
                 self.themed.setdefault(len(slots), []).append((theme.weight, slots))
         self.everything = np.arange(len(self.cards))
         self.alone = np.array([not self.joins(word) for word in self.words])
+        company = [None if alone else self.beside(word) for word, alone in zip(self.words, self.alone, strict=True)]
+        self.circles = list(dict.fromkeys(company))  # few, however many cards: so many searches in vain are saved
+        self.circle_of = np.array([self.circles.index(words) for words in company])
+        self.within = [np.array([words is None or word in words for word in self.words]) for words in self.circles]
         self.cluster_of = {card: number for number, cards in self.clusters.items() for card in cards}
         self.members = {n: np.array([self.place_of[c] for c in cards]) for n, cards in self.clusters.items()}
         likeness = self.centroids @ self.centroids.T
@@ -115,7 +124,11 @@ class Deck:
         if self.alone[chosen].any():
             return False
         words = [self.words[place] for place in chosen]
-        rest = places[~(np.isin(places, chosen) | self.alone[places])] if chosen else places
+        rest = places
+        if chosen:
+            meets = np.array([circle is None or circle.issuperset(words) for circle in self.circles])
+            open_to = np.logical_and.reduce([self.within[self.circle_of[place]] for place in chosen])
+            rest = rest[~(np.isin(rest, chosen) | self.alone[rest]) & meets[self.circle_of[rest]] & open_to[rest]]
         for place in self.by_need(rest, draw):
             word = self.words[place]
             if word not in words and self.fits(words, word):
@@ -231,7 +244,7 @@ def write_cards(options: Options) -> str:
     lengths = Counter(len(row["keywords"]) for row in rows)
     if strangers := int(deck.alone.sum()):
         log.warning(
-            "      %d of %d cards have words that the grammar's lexicon does not know: it deals them alone; a remote "
+            "      %d of %d cards have labels that the grammar joins with no other: it deals them alone; a remote "
             "teacher (--teacher) combines them too",
             *(strangers, len(deck.cards)),
         )
@@ -265,7 +278,7 @@ def deck_of(table: Sequence[dict[str, Any]], options: Options) -> Deck:
     if astray := {card for cards in clusters.values() for card in cards} ^ set(keyword_of):
         raise UserError(f"{path}: {min(astray)} is not in both this file and cards.json; run steps 2 and 3 again")
     centroids, teacher = np.load(options.file("centroids.npy")), options.teacher
-    return Deck(keyword_of, clusters, centroids, *plausible(teacher), proposed(teacher))
+    return Deck(keyword_of, clusters, centroids, *plausible(teacher), proposed(teacher), *company(teacher))
 
 
 def fill_row(
@@ -314,6 +327,13 @@ def plausible(teacher: str) -> tuple[Fits, Callable[[str], bool]]:
         return lambda words, word: True, lambda word: True
     module = TEACHERS[teacher].load()
     return module.fits, module.joins
+
+
+def company(teacher: str) -> tuple[Beside, Callable[[str], tuple[str, ...]]]:
+    """Which words alone may stand beside a word, None where any that fits may, and for which others it is dealt on
+    purpose: of a teacher on this machine that tells."""
+    module = None if TEACHERS[teacher].remote else TEACHERS[teacher].load()
+    return getattr(module, "beside", lambda word: None), getattr(module, "like", lambda word: ())
 
 
 def proposed(teacher: str) -> Sequence[Theme]:

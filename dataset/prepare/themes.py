@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from aac.lexicon import lookup
 from dataset.prepare.teachers.frames import words
 
 
@@ -112,9 +113,12 @@ def themes() -> tuple[Theme, ...]:
 @lru_cache(maxsize=200_000)
 def meant(chosen: tuple[str, ...]) -> bool:
     """Whether a person could mean the cards: the grammar joins them all, and its table what they do with what."""
+    from dataset.prepare.teachers.company import plausible
     from dataset.prepare.teachers.loose import understand
     from dataset.prepare.teachers.reading import read
 
+    if not all(map(lookup, chosen)):
+        return plausible(chosen)
     bare = frozenset(chosen) - _FREE
     if "가다" in chosen:
         bare -= {"타다"}  # one rides to where one goes

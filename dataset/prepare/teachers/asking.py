@@ -28,6 +28,8 @@ def helped(cards: tuple[str, ...], understand: Understand) -> Reading | None:
         return None
     rest = without(cards, "도와주세요")
     plain = Reading("help", "")
+    if len(rest) == 1 and category(rest[0]) == "symptom":
+        return ahead(plain, rest[0], " 때문에")
     states = [card for card in rest if is_kind(card, "state", "quality")]
     if len(states) == 1 and (state := understand(rest)) and state.kind in ("state", "quality") and not state.question:
         return caused(state, plain)

@@ -10,6 +10,7 @@ import re
 from aac.korean import join
 from aac.records import Context, Persona
 from aac.register import partner_class
+from aac.rules import spoken
 from dataset.prepare.teachers.frames import group
 from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.utterance import FUTURE, Reading, part_of_speech
@@ -140,7 +141,7 @@ def _place(reading: Reading | None, partner: str, rng: random.Random) -> str:
     if reading and rng.random() < 0.6:
         card = next((c for role, c, josa in reading.parts if role == "place" and josa == "에서" and c != "여기"), "")
         if card:
-            return card
+            return spoken(card)
     return rng.choice(_PLACES.get(partner_class(partner), ("집", "공원", "복지관")))
 
 
@@ -155,9 +156,9 @@ def _activity(reading: Reading | None, phase: str, rng: random.Random) -> str:
     if reading.kind == "other":
         return "인사를 나눈 뒤" if phase == "뒤" else rng.choice(_TALK)
     words = [w for role, w, j in reading.parts if role == "object" and j == "을" and w not in ("이거", "다른 것")][:1]
-    noun = join(((words[0], "NNG"), ("을", "JKO"))) + " " if words else ""
+    noun = join(((spoken(words[0]), "NNG"), ("을", "JKO"))) + " " if words else ""
     tails = {"전": ("으려는 중", "기 전"), "중": ("는 중", "고 있는 중"), "뒤": ("고 난 뒤", "은 다음")}[phase]
-    return noun + _conjugated(frame.noun + frame.stem if frame.noun else frame.stem, frame.tag, rng.choice(tails))
+    return noun + _conjugated(frame.words, frame.tag, rng.choice(tails))
 
 
 def _conjugated(stem: str, tag: str, tail: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aac.korean import join
+from aac.lexicon import lookup
 from dataset.prepare.teachers.frames import Frame, chain, defaults, during, frames, takes
 from dataset.prepare.teachers.joining import POINTERS, Understand, ahead, givable, is_kind, noun, person, told, without
+from dataset.prepare.teachers.own_words import kind_of
 from dataset.prepare.teachers.roles import MEETS, TOWARD
 from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
 
@@ -72,7 +74,7 @@ def _slot(verb: str, card: str) -> tuple[str, str]:
         return "object", TOWARD.get(verb, "을")
     if {category(card), card} & takes(verb) or (takes(verb) and not category(card)):
         return "object", frame.own.josa if frame.own else "을"
-    if category(card) == "body":
+    if category(card) in ("body", "symptom"):
         return "lead", "로" if card in _TOOLS and verb in _HANDLED else " 때문에"
     if card in ("비", "바람"):
         return "lead", "이 오니까" if card == "비" else "이 부니까"
@@ -80,7 +82,15 @@ def _slot(verb: str, card: str) -> tuple[str, str]:
         done = frames()[predicate]
         deed_of = join(((done.noun + done.stem, done.tag), ("는", "ETM"))) + " 거"
         return "lead", f"{done.objects.get(card, '을')} {deed_of}"
-    return "lead", chain(card)
+    return "lead", _chain(card)
+
+
+def _chain(card: str) -> str:
+    """How a noun is said before another deed, a word of the user's own as what it stands for."""
+    if lookup(card):
+        return chain(card)
+    stand_ins = kind_of(card).stand_ins
+    return " 때문에" if category(card) == "symptom" else chain(stand_ins[0]) if stand_ins else "을 가지고"
 
 
 def _two_deeds(verbs: list[str], rest: tuple[str, ...]) -> Reading | None:
@@ -145,6 +155,8 @@ def _with_person(who: str, others: tuple[str, ...], understand: Understand) -> R
     inner = understand(others)
     if inner is None or inner.card("person"):
         return None
+    if len(others) == 1 and category(others[0]) == "symptom":
+        return ahead(inner, who, "이")
     if len(others) == 1 and (inner.kind != "act" or category(others[0]) in ("clothes", "thing", "body")):
         return Reading("own", others[0], (("person", who, ""),))
     return ahead(inner, who, "이랑" if inner.kind == "act" else "한테")
@@ -165,7 +177,7 @@ def _in_places(places: tuple[str, ...], things: tuple[str, ...], understand: Und
     there = inner and inner.kind == "act" and inner.predicate != "가다" and len(places) == 1
     if there and category(thing) not in ("thing", "body", "vehicle", "clothes"):
         return ahead(inner, places[0], "에서")
-    return ahead(going, thing, chain(thing))
+    return ahead(going, thing, _chain(thing))
 
 
 def _things(things: tuple[str, ...], understand: Understand) -> Reading | None:
@@ -179,7 +191,7 @@ def _things(things: tuple[str, ...], understand: Understand) -> Reading | None:
         things,
         key=lambda card: (
             card not in ("비", "바람", "생일"),
-            category(card) != "body",
+            category(card) not in ("body", "symptom"),
             category(card) != "vehicle",
             givable(card),
             category(card) == "animal",
@@ -193,6 +205,8 @@ def _things(things: tuple[str, ...], understand: Understand) -> Reading | None:
         return ahead(inner, first, _slot("가다", first)[1])
     if first == "생일":
         return ahead(inner, first, "에")
+    if category(first) == "symptom":
+        return ahead(inner, first, " 때문에")
     if category(first) == "body":
         fits = givable(rest[0]) or category(rest[0]) in ("toy", "vehicle", "media")
         return ahead(inner, first, " 때문에") if fits else None
@@ -203,7 +217,7 @@ def _things(things: tuple[str, ...], understand: Understand) -> Reading | None:
         return Reading("act", "주다", (("person", animals[0], "한테"), ("object", other, "을")), own=GIVE_TO)
     if inner.lead and inner.kind == "give" and inner.lead[0][1] != "이랑":
         return None
-    return ahead(inner, first, during(first) if inner.kind == "give" else chain(first))
+    return ahead(inner, first, during(first) if inner.kind == "give" and lookup(first) else _chain(first))
 
 
 def _many(things: tuple[str, ...]) -> Reading:
@@ -218,6 +232,8 @@ def _many(things: tuple[str, ...]) -> Reading:
 def told_first(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     """The last rule: what is a sentence by itself, before the rest."""
     for card in cards:
-        if part_of_speech(card) in ("verb", "adjective", "negation") and (inner := understand(without(cards, card))):
+        if part_of_speech(card) in ("verb", "adjective", "negation", "sentence") and (
+            inner := understand(without(cards, card))
+        ):
             return told(card, inner)
     return None

@@ -50,6 +50,8 @@ def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
             return caused(partial, more)
         return caused(Reading("state", state), understand(rest))
     only = rest[0]
+    if category(only) == "symptom":
+        return ahead(Reading("state", state), only, " 때문에")
     if only in OPERATORS or only in QUESTIONS:
         return None
     if part_of_speech(only) == "time" and (only not in FUTURE or (state in STIRRED and only != "나중에")):
@@ -150,7 +152,7 @@ def _of_speaker(who: str, rest: tuple[str, ...], inner: Reading) -> Reading | No
         return replace(act, parts=(("adverb", only, ""),)) if only in MANNERS else ahead(act, only, "")
     if person(only) or only in ("나", "너"):
         return Reading("people", "", (("person", who, ""), ("person", only, "")))
-    if only and (noun(only) or only in POINTERS) and inner.kind != "act":
+    if only and (noun(only) or only in POINTERS) and inner.kind != "act" and category(only) != "symptom":
         return Reading("own", only, (("person", who, ""),))
     if inner.kind in ("act", "state") and not (inner.speaker or inner.question or inner.card("person")):
         return (

@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from aac.korean import join
+from aac.labels import read_label
+from aac.verbatim import said_at
 from dataset.prepare.teachers.endings import conjugate, copula, particle, sentence
 from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.speaker import ELDERS, HONORED, Speaker, title, word
@@ -88,6 +90,10 @@ def say_form(reading: Reading, speaker: Speaker) -> list[str]:
     """A reading whose kind names a form."""
     kind, card, level = reading.kind, reading.predicate, speaker.level
     who = reading.card("person")
+    if kind == "own sentence":
+        text = said_at(read_label(card).sentence or title(card), level)
+        who = "저기요" if speaker.kind == "점원·직원" else speaker.you() or "저기요"
+        return [form.format(it=text, who=who) for form in _forms()[kind][level]]
     if kind == "topic":
         return list_cards(tuple(reading.cards("object")), speaker)
     if kind == "toward":

@@ -11,13 +11,16 @@ A verb or adjective that the table does not hold takes what `aac/verbs.json` say
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from aac.korean import join, kiwi, predicate_stem
+from aac.labels import read_label
 from aac.lexicon import load_lexicon, lookup
+from aac.rules import spoken
 from aac.verbs import UNKNOWN, UNWISHED, Valency, valency
 
 FRAMES_FILE = Path(__file__).with_name("frames.json")
@@ -152,15 +155,21 @@ def frames() -> dict[str, Frame]:
 @lru_cache(maxsize=8192)
 def _own_frame(word: str) -> Frame | None:
     """The frame of a predicate that the lexicon does not know; None for any other word."""
-    if lookup(word) or not word.endswith("다") or len(word) < 2:
+    if lookup(word) or len(word) < 2 or not re.search(r"다(?:\(|$)", word):
         return None
+    if valency(word) is None and read_label(word).part_of_speech not in ("verb", "adjective"):
+        return None  # 사이다
+    word = spoken(word)
     known = valency(word)
     lead, stem, tag = predicate_stem(word)
-    if known is None and not tag.startswith("V"):
-        return None  # 사이다
     if known and known.kind == "serve":
         return _serving(word)
-    base = frames().get(f"{stem}다") if lead and known is None and f"{stem}다" in _table_words() else None
+    if lead and known is None:  # TV를 시청하다; but 멍 들다 is nothing that one does
+        known = valency(f"{stem}다")
+        object_named = lead.endswith(("을", "를", "에", "로")) or stem.endswith("하")
+        known = known if known and (object_named or known.kind in UNWISHED) else None
+    done = stem != "하" or lead.endswith(("을", "를")) or lookup(lead)
+    base = frames().get(f"{stem}다") if lead and done and known is None and f"{stem}다" in _table_words() else None
     if base:  # 손을 씻다
         return replace(base, objects={}, places={}, lead=lead, needs=False)
     known = known or (UNKNOWN if tag.startswith("VV") else Valency("state" if lead else "quality", objects=_ANYTHING))
@@ -242,7 +251,9 @@ def together(one: str, other: str) -> bool:
 def takes(predicate: str) -> frozenset[str]:
     """The cards and categories that a predicate takes beside its slots: what one can draw, look for or use."""
     frame = frames().get(predicate)
-    kinds = sorted(frame.own.objects) if frame and frame.own else _table()["takes"].get(predicate, "").split()
+    if frame and frame.own:
+        return frame.own.objects | ({"study", "toy"} if "doing" in frame.own.objects else set())
+    kinds = _table()["takes"].get(predicate, "").split()
     everything = [
         "food",
         "fruit",

@@ -16,13 +16,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from aac.gate import check
+from aac.labels import read_label
 from aac.lexicon import lookup
 from aac.persona import Context, Persona
 from aac.rules import nfc
+from aac.verbs import valency
 from dataset.prepare.teachers.acts import say_act, say_other
+from dataset.prepare.teachers.company import beside, like, plausible
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
 from dataset.prepare.teachers.forms import list_cards, say_form, say_give_not
 from dataset.prepare.teachers.loose import understand
+from dataset.prepare.teachers.own_words import combines
 from dataset.prepare.teachers.presence import present
 from dataset.prepare.teachers.questions import say_where
 from dataset.prepare.teachers.reading import read
@@ -35,7 +40,7 @@ from dataset.prepare.teachers.utterance import FUTURE, Reading
 from dataset.prepare.teachers.whole import around, told_first
 from dataset.prepare.themes import themes
 
-__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "interpret", "sample_context", "themes"]
+__all__ = ["HELD_OUT_PARTNERS", "PARTNERS", "beside", "interpret", "like", "sample_context", "themes"]
 
 _SAY: dict[str, Callable[[Reading, Speaker], list[str]]] = {
     "act": say_act,
@@ -74,7 +79,7 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
     del rng
     if not keywords:
         raise ValueError("keywords is empty: there is nothing to say")
-    cards = tuple(dict.fromkeys(map(nfc, keywords)))
+    cards = tuple(dict.fromkeys(map(_keyword, map(nfc, keywords))))
     if fixed := reviewed(cards, persona, context):
         return fixed
     reading = understand(cards)
@@ -84,20 +89,37 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
     if reading is None:
         return spare
     said = _say(reading, speaker)
-    return [
+    three = [
         other if sentence in said[:style] else sentence
         for style, (sentence, other) in enumerate(zip(said, spare, strict=True))
     ]
+    return three if all(map(lookup, cards)) else _passing(three, spare, cards, context)
+
+
+def _keyword(word: str) -> str:
+    """A card's word as the grammar reads it, however an app writes it: 아프다 for 아파요."""
+    return word if lookup(word) or valency(word) else read_label(word).keyword
+
+
+def _passing(three: list[str], spare: list[str], cards: tuple[str, ...], context: Context) -> list[str]:
+    """Sentences of words that no test knows beforehand: what the gate stops is told as what one wants to talk about."""
+    for style, reasons in enumerate(check(three, cards, context)):
+        if reasons and not check([spare[style]], cards, context)[0] and spare[style] not in three:
+            three[style] = spare[style]
+    return three
 
 
 def fits(keywords: Sequence[str], word: str) -> bool:
     """Whether a word may join those chosen so far: they still make one plausible utterance."""
-    return not keywords or read(frozenset((*keywords, word))) is not None
+    hand = (*keywords, word)
+    if all(map(lookup, hand)):
+        return not keywords or read(frozenset(hand)) is not None
+    return not keywords or plausible(hand)
 
 
 def joins(word: str) -> bool:
-    """Whether a word ever joins another: the lexicon knows it."""
-    return lookup(word) is not None
+    """Whether a word ever joins another: not what is said as it stands, nor what is no noun and no predicate."""
+    return lookup(word) is not None or combines(word)
 
 
 def _say(reading: Reading, speaker: Speaker) -> list[str]:

@@ -43,5 +43,10 @@ def told_under(operator: str, cards: tuple[str, ...], inner: Reading) -> Reading
     kind, mood = inner.frame.kind, _UNDER.get(operator, "")
     barred = {"싶다": kind != "tell", "말다": kind == "vital"}.get(mood, not mood)
     if barred or inner.mood or inner.question:
-        return Reading("topic", "", tuple(("object", card, "") for card in cards))
+        return topic(*cards)
     return replace(inner, mood=mood)
+
+
+def topic(*cards: str) -> Reading:
+    """What one wants to talk about, where nothing else may be said."""
+    return Reading("topic", "", tuple(("object", card, "") for card in cards))

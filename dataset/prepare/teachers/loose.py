@@ -12,10 +12,9 @@ from aac.lexicon import lookup
 from dataset.prepare.teachers.asking import asked, helped
 from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
 from dataset.prepare.teachers.feeling import felt, mannered, timed
-from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.happening import told
 from dataset.prepare.teachers.joining import OPERATORS
-from dataset.prepare.teachers.own_words import adapt, of_predicate
+from dataset.prepare.teachers.own_words import adapt, of_own_word
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.refusing import operated, social
 from dataset.prepare.teachers.roles import by_order
@@ -55,7 +54,7 @@ _IMPLIED = {
 def understand(cards: tuple[str, ...]) -> Reading | None:
     """The utterance of any cards in their order, or None where nothing joins them."""
     if len(cards) == 1 and lookup(cards[0]) is None:
-        return of_predicate(cards[0]) if cards[0] in frames() else Reading("single", cards[0])
+        return of_own_word(cards[0])
     reading = by_order(cards) or read(frozenset(cards)) or adapt(cards)
     return reading or (_loose(cards) if len(cards) > 1 else None)
 

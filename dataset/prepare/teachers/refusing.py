@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.happening import told_under
+from dataset.prepare.teachers.happening import topic as spoken_about
 from dataset.prepare.teachers.joining import (
     MANNERS,
     OPERATORS,
@@ -61,6 +62,8 @@ def _refused(rest: tuple[str, ...], understand: Understand) -> Reading | None:
         return Reading("not this", rest[0])
     if inner.kind == "give":
         return told("아니요", replace(inner, kind="give not", mood="안"))
+    if inner.kind == "wish":
+        return told("아니요", replace(inner, kind="state", mood="안"))  # 물을 안 원해요
     if inner.predicate in ("좋다", "있다", "원하다") or rest == ("주세요",):
         return told("아니요", Reading("act", "하다", mood="안") if rest == ("주세요",) else replace(inner, mood="안"))
     return told("아니요", inner)
@@ -101,6 +104,8 @@ def _under(operator: str, rest: tuple[str, ...], inner: Reading, understand: Und
     alone = Reading("single", operator)
     if inner.kind in ("told", "topic"):
         return told_under(operator, (*rest, operator), inner)
+    if any(category(card) == "symptom" for card in rest) and operator not in ("있다", "없다", "싫다", "모르다", "끝"):
+        return spoken_about(*rest, operator)
     if inner.question or inner.mood or inner.prefix or (inner.kind == "single" and part_of_speech(only) != "noun"):
         if only in MANNERS or part_of_speech(only) == "time":
             later = operator in ("싫다", "좋다") and only in FUTURE | {"지금"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aac import rules
 from aac.persona import LENGTHS, Context, Persona
 from aac.register import INTIMATE, levels, partner_class
 from aac.verbs import UNWISHED
@@ -112,7 +113,7 @@ def _clock(time: str) -> int:
 
 def title(card: str) -> str:
     """A person card as one speaks of the person: 의사 선생님, 간호사님."""
-    return TITLES.get(card, card)
+    return TITLES.get(card, rules.spoken(card))
 
 
 def word(card: str, level: str) -> str:

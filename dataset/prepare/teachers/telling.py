@@ -57,7 +57,7 @@ def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     frame = reading.frame
     known = frame.own.told if frame.own else ""
     if any(card in FUTURE for card, _ in reading.lead):
-        return "likely", "nearly?", "fear"
+        return ("likely", "nearly?", "fear") if frame.kind in ("body", "harm") else ("likely", "plain?", "telling")
     if speaker.phase == "뒤" and frame.kind == "tell":
         return "past", "past?", "pastreason"
     first, second, third = _TOLD[frame.kind, known]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
+from aac.classes import class_of_phrase, has_senses, part_of
+from aac.labels import read_label
 from aac.lexicon import lookup
+from aac.rules import spoken
+from aac.verbs import valency
 from dataset.prepare.teachers.frames import (
     NO_OBJECT,
     Frame,
@@ -22,6 +27,8 @@ from dataset.prepare.teachers.frames import (
     together,
 )
 
+# Classes by which a noun would be spoken of as no other thing is.
+_ODD = frozenset({"symptom", "person", "place"})
 Parts = tuple[tuple[str, str, str], ...]
 FUTURE = group("future")
 CALLED = frozenset({"선생님", "의사", "간호사"})
@@ -94,17 +101,32 @@ class _Scene(NamedTuple):
 
 
 def category(keyword: str) -> str:
-    """The lexicon's category of a card; empty for a word of the user's own."""
+    """The lexicon's category of a card, or the class of a word of the user's own; empty where nothing tells."""
     entry = lookup(keyword)
-    return entry.category if entry else ""
+    return entry.category if entry else _label(keyword)[0]
 
 
 def part_of_speech(keyword: str) -> str:
-    """The lexicon's part of speech of a card, or what a predicate of the user's own is; empty for any other word."""
-    if entry := lookup(keyword):
-        return entry.pos
-    frame = frames().get(keyword)
-    return "" if frame is None else "verb" if frame.tag.startswith("VV") else "adjective"
+    """The lexicon's part of speech of a card, or what the label of a word of the user's own says."""
+    entry = lookup(keyword)
+    return entry.pos if entry else _label(keyword)[1]
+
+
+@lru_cache(maxsize=65_536)
+def _label(keyword: str) -> tuple[str, str]:
+    """(class, part of speech) of a word of the user's own.
+
+    The folder that a card lies in tells its class only where its word does not: 온도계 among what hurts hurts nobody.
+    """
+    if not keyword:
+        return "", ""
+    if known := valency(keyword):
+        return ("state", "adjective") if known.kind in ("state", "quality") else ("action", "verb")
+    read = read_label(keyword)
+    own = class_of_phrase(tuple(spoken(keyword).split())) if read.word_class in _ODD else ""
+    if own and own != read.word_class and not has_senses(spoken(keyword)):
+        return own, part_of(own)
+    return ("thing", "noun") if read.word_class == "symptom" and not own else (read.word_class, read.part_of_speech)
 
 
 def fill(predicate: str, rest: frozenset[str]) -> Parts | None:
