@@ -83,7 +83,7 @@ def _candidate(entry: Said, source: Source) -> dict[str, Any]:
     return {
         "text": entry.text,
         "style": STYLE_NAMES[entry.place],
-        "confidence": 0.0,
+        "style_confidence": 0.0,
         "source": str(source),
         "reasons": [],
     }

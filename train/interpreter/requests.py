@@ -88,6 +88,7 @@ def parse_requests(model: Network, requests: Any) -> list[Request]:
     for number, request in enumerate(requests, start=1):
         try:
             parsed.append(parse_request(model, request))
+            check_known(model, parsed[-1])
         except UserError as error:
             raise UserError(f"request {number}: {error}" if len(requests) > 1 else str(error)) from None
     return parsed
@@ -113,9 +114,7 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
     cards = _encoded(model, images)
     readings = [card.reading for card in cards if card.reading]
-    if not keywords and model.config["unknown_cards"] == "refuse":
-        _refuse_strange(readings)
-    keywords = keywords and _as_trained(keywords, model.cards.words if model.cards else ())
+    keywords = keywords and as_trained(model, keywords)
     features, image_sizes = [card.features for card in cards], [card.image_size for card in cards]
     return Request(features, image_sizes, persona, context, keywords, list(gone), readings, model.config["voice"])
 
@@ -139,22 +138,26 @@ def encode_pictures(model: Network, pictures: Sequence[Image]) -> list[EncodedCa
     return list(map(EncodedCard, features, image_sizes, readings))
 
 
-def _refuse_strange(readings: Sequence[CardReading]) -> None:
-    """Raises UserError where a picture is none of the known cards: each is named with the likest card."""
+def check_known(model: Network, request: Request) -> None:
+    """Where the config says `unknown_cards: "refuse"`, an untold picture must be one of the known cards.
+
+    Raises:
+        UserError: it is not; names each with the likest card.
+    """
     strange = [
         f"picture {number} (likest: {spoken(reading.word)}, {reading.similarity:.2f})"
-        for number, reading in enumerate(readings, start=1)
+        for number, reading in enumerate(request.readings, start=1)
         if not reading.known
     ]
-    if strange:
+    if strange and not request.keywords and model.config["unknown_cards"] == "refuse":
         raise UserError(
             f"images: {', '.join(strange)}: none of the cards that the model knows; tell its word (keywords)"
         )
 
 
-def _as_trained(keywords: Sequence[str], known: Sequence[str]) -> list[str]:
+def as_trained(model: Network, keywords: Sequence[str]) -> list[str]:
     """An app's labels as the words that rows hold (아파요: 아프다); a word of the model's own cards stays."""
-    own = set(known)
+    own = set(model.cards.words) if model.cards else set()
     return [word if word in own else read_label(word).keyword for word in keywords]
 
 

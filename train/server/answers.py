@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from aac.io import UserError, read_json
 from aac.persona import Context, Persona
 from aac.pictures import open_picture
+from aac.rules import spoken
 from train.interpreter.answering import interpret_parsed
-from train.interpreter.requests import EncodedCard, encode_pictures, parse_request
+from train.interpreter.requests import EncodedCard, as_trained, check_known, encode_pictures, parse_request
 from train.server.errors import ApiError, bad, failed, report
 from train.server.longer import lengthen
 from train.server.question import Card, Question
@@ -31,7 +32,7 @@ class Answer:
     """Three candidates and what stood behind them.
 
     Attributes:
-        words: of each card the word that was told or read ("": unknown), and how sure that is.
+        words: of each card the word that was told or read ("": unknown), and how like the known card it is (told: 1).
         unread: parts of the question that the model was not trained to read.
         prompt_tokens, tokens: positions of the prompt, and of each candidate.
     """
@@ -137,9 +138,13 @@ class Answerer:
         told = [word or (card.word if card and card.known else "") for word, card in zip(words, read, strict=True)]
         if any(words):
             if all(told):
-                request.keywords = told
+                request.keywords = as_trained(self.model, told)
             elif not request.readings:
                 raise bad("cards", "this model reads no words from pictures: give the word of every card, or of none")
+        try:
+            check_known(self.model, request)
+        except UserError as error:
+            raise bad("cards", str(error)) from None
         return request
 
     def _card(self, card: Card, where: str) -> tuple[str, Any]:
@@ -166,5 +171,5 @@ class Answerer:
 
 def _words(request: Request) -> list[tuple[str, float]]:
     if request.keywords:
-        return [(word, 1.0) for word in request.keywords]
-    return [(reading.word if reading.known else "", reading.confidence) for reading in request.readings]
+        return [(spoken(word), 1.0) for word in request.keywords]
+    return [(spoken(reading.word) if reading.known else "", reading.similarity) for reading in request.readings]

@@ -71,11 +71,11 @@ def shown(answer: Answer) -> dict[str, Any]:
     candidates = []
     for candidate in answer.candidates:
         details = candidate.public()
-        candidates.append({key: details[key] for key in ("text", "style", "confidence", "source", "reasons")})
+        candidates.append({key: details[key] for key in ("text", "style", "style_confidence", "source", "reasons")})
     return {
         "id": f"aac-{uuid.uuid4().hex}",
         "candidates": candidates,
-        "cards": [{"word": word, "confidence": confidence} for word, confidence in answer.words],
+        "cards": [{"word": word, "known": bool(word), "similarity": like} for word, like in answer.words],
         "temperature": answer.question.temperature,
         "unread": answer.unread,
     }
