@@ -239,7 +239,7 @@ _ALL: tuple[Metric, ...] = (
         shown=HEADLINE,
         judged=1,
     ),
-    Metric("functions3", "서로 다른 세 기능", of_three(aac_metrics.functions), shown=HEADLINE, judged=1),
+    Metric("functions3", "서로 다른 세 기능", of_three(aac_metrics.functions), shown=HEADLINE),
     Metric(
         "self_bleu", "", of_three(lambda three, _: text_metrics.self_bleu(three)), shown=FILES, better="low", scale=100
     ),
