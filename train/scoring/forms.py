@@ -14,27 +14,26 @@ from train.scoring.wording import START, said
 
 _BROKEN = re.compile(
     "|".join((
-        r"(?:을를|를을|은는|는은|가를|를가|에를|에서를|랑을|(?<!호)랑이|한테를|(?<!포)도를|요를|요을|를요)(?=[\s.,?!]|$)",
-        r"^(?:은|는|을|를|에서) |고[를을] |(?:^| )지 ?[마말]",
-        r"뭘(?:이|을)|뭘(?:예요|이에요|이야)|(?:누구|어디|뭐|여기)이(?:야|에요)|서이(?:야|에요)|다요[.?!]",
-        r"[을를] (?:어디|누구|뭐|언제)(?:예요|야|입니까)",
+        r"(?:을를|를을|은는|에서를)(?=[\s.,?!]|$)|^(?:은|는|을|를|에서) |고[를을] (?:싶|원)|(?:^| )지 ?[마말]",
+        r"뭘(?:이|을)|뭘(?:예요|이에요|이야)|(?:누구|어디|뭐|여기)이(?:야|에요)|서이(?:야|에요)|(?<!바)다요[.?!]",
+        r"[을를] (?:어디|누구|뭐|언제)(?:예요|야|입니까)|[을를] (?:아니(?:에|야|라)|예쁘|예뻐|아프(?!게)|아파)",
         rf"{START}(?:이게|이거|그게) (?:이게|이거|그게)|싶지? ?싶|{START}안 싫|싫 않|이랑(?:이에요|예요|이야)",
-        rf"{START}아닙(?=[ .,]|$)|^주세요, |는지는지|서는 걸|고 원[하해]",
-        r"(?:섭|춥|덥|맙|럽|롭)[어은]|[.,?!](?=[가-힣,])",
+        rf"{START}아닙(?=[ .,]|$)|^주세요, |는지는지|(?:나|아|해|려|와)서는 걸|고 원[하해]|기다려는",
+        r"(?:섭|춥|덥|맙|(?<!유)럽|롭)[어은]|[.,?!](?=[가-힣,])|[{}<>|]",
         r"(?<!는 )(?<!은 )(?<!한 )(?:것|걸) (?:좀 )?도와",
-        r"[을를] (?:아니|예쁘|예뻐|아프(?!게)|아파)|기다려는",
-        r"어디서 (?:가(?:요|고|는|면|려)|갈|[가-힣]+(?:이에요|예요|이야)(?=[?.]))",
-        r"[A-SU-Za-z]|[{}<>|]|이 말이|라는 말이|이야기(?:예요|야|입니다| 좀|를 하고)",
+        r"어디서 (?:가(?:요|고|는|면|려)|갈(?!아)|[가-힣]+(?:이에요|예요|이야)(?=[?.]))",
     ))
 )  # fmt: skip
 _REPEATED = {"더", "빨리", "많이", "천천히", "조금", "네", "응", "아니", "아니요", "안녕", "정말", "너무", "잘", "제발"}
 # Particles that do not follow a coda, or nothing but one.
 _NOT_CLOSED = ("를", "가", "는", "와", "랑", "예요")
 _NOT_OPEN = ("을", "이", "은", "과", "이랑", "으로", "이에요", "이야")
+# Two particles that one noun does not bear.
+_TWO = ("가를", "를가", "랑을", "랑이", "이랑을", "이랑이", "한테를", "도를", "에를", "요를", "를요", "요을")
 _CODA_L = 8
 # Nouns that begin other words, and nouns that end like an object.
 _OTHERWISE = ("이", "말", "소", "차", "배", "새", "눈")
-_SEASONS = ("가을", "마을", "노을")
+_SEASONS = ("가을", "마을", "노을", "고을")
 _FELT = "아프|아파|아픈|배고|배가 고|목마|목말|졸리|졸려|피곤|심심|외로|어지|추워|추운|춥|더워|더운|덥"
 _THINGS = ("food", "fruit", "drink", "clothes", "thing", "media", "study", "vehicle")
 _ONCE = ("고마워요", "미안해요", "축하해요")
@@ -48,6 +47,7 @@ def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
     """The places of a sentence that are no Korean, also by the gate's judgement."""
     if m := _BROKEN.search(text):
         yield m.group()
+    yield from (run for run in re.findall("[A-Za-z]+", text) if run != "TV" and run not in " ".join(cards))
     words = [word.strip(".,?!~") for word in text.split()]
     yield from (" ".join(pair) for pair in pairwise(words) if _unlike_neighbours(*pair))
     yield from (" ".join(pair) for pair, times in Counter(pairwise(words)).items() if times > 1)
@@ -126,7 +126,7 @@ def _wrong_particle(word: str) -> bool:
     """Whether a particle does not fit the syllable before it: 물를, 사과을, 목도리이랑."""
     if word[-1:] == "를" and _coda(word[:-1]):
         return True
-    if len(word) > 1 and word[-1] == "을" and not _coda(word[:-1]) and word not in _SEASONS:
+    if len(word) > 1 and word[-1] == "을" and not _coda(word[:-1]) and not word.endswith(_SEASONS):
         return True
     for length in range(len(word) - 1, 0, -1):
         noun, rest = word[:length], word[length:]
@@ -135,7 +135,7 @@ def _wrong_particle(word: str) -> bool:
             coda = _coda(noun)
             if rest in ("로", "으로"):
                 return (rest == "으로") != (coda not in (0, _CODA_L))
-            return rest in (_NOT_CLOSED if coda else _NOT_OPEN) or rest.startswith("으면")
+            return rest in (_NOT_CLOSED if coda else _NOT_OPEN) or rest.startswith("으면") or rest in _TWO
     return False
 
 

@@ -72,7 +72,8 @@ def _asked(entry: Any, where: str) -> Asked:
         told["bad"] = tuple((tag, nfc(text)) for tag, text in entry.get("bad", ()))
         person, place = Persona.parse(entry.get("persona")), Context.parse(entry.get("context"))
         asked = Asked(**{**entry, **told, "persona": person, "context": place})
-        re.compile(asked.must), [re.compile(pattern) for pattern in asked.never.values()]
+        for pattern in (asked.must, *asked.never.values()):
+            re.compile(pattern)
     except (TypeError, ValueError, AttributeError, re.error) as error:
         raise UserError(f"{where}: {error}; see train/scoring/suite.json") from None
     strange = {*asked.never, *(tag for tag, _ in asked.bad)} - set(TAGS)

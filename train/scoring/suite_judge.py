@@ -42,6 +42,10 @@ _FORMAL = re.compile(r"(?:니다만?|니까|시오|시다)$")
 _FORMULA = re.compile("감사|고맙|축하")
 
 
+# The cards' words instead of a sentence.
+_LISTED = re.compile("이 말이|라는 말이|이야기(?:예요|야|입니다| 좀|를 하고)")
+
+
 class Fault(NamedTuple):
     """What is wrong with a sentence: a tag of `suite.TAGS`, and the words or the rule."""
 
@@ -92,7 +96,7 @@ def faults(asked: Asked, text: str) -> list[Fault]:
     given = " ".join(asked.context.public().values())
     others = strangers(text, asked.cards, asked.may, given) | _other_people(asked, text, given)
     found += [Fault("added", word) for word in sorted(others - called - _partner(asked, text))]
-    found += [Fault("ungrammatical", why) for why in misshapen(text, asked.cards)]
+    found += [Fault("ungrammatical", why) for why in (*misshapen(text, asked.cards), *_LISTED.findall(text))]
     return found + [Fault("wrong_register", why) for why in _wrong_level(asked.level, text)]
 
 
