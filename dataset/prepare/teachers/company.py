@@ -13,7 +13,7 @@ from dataset.prepare.teachers.frames import defaults, frames
 from dataset.prepare.teachers.joining import noun
 from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.own_words import OPEN, OwnKind, adapt, kind_of, strange
-from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
+from dataset.prepare.teachers.utterance import EDIBLE, Reading, category, part_of_speech
 
 _PLAIN = frozenset({
     "act", "other", "give", "quality", "state", "told", "where", "wish", "help", "name", "correct", "give not", "asked",
@@ -44,6 +44,11 @@ def _plain(reading: Reading) -> bool:
     alone = not (reading.cause or reading.quality or reading.before or set(reading.prefix) - {"네", "아니요"})
     if reading.kind in ("give", "give not") and not all(map(noun, reading.cards("object"))):
         return False
+    objects = reading.cards("object")
+    if reading.kind in ("give", "give not") and len({category(card) in EDIBLE for card in objects}) > 1:
+        return False
+    if objects and reading.predicate in frames() and frames()[reading.predicate].lead:
+        return False  # 블라우스를 마음을 바꾸다
     if reading.question and (reading.prefix or reading.kind in ("quality", "state")):
         return False
     if "아니요" in reading.prefix and reading.mood not in ("안", "못", "싫다", "말다"):

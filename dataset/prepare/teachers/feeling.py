@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from aac.lexicon import lookup
 from aac.verbs import UNWISHED
 from dataset.prepare.teachers.frames import frames, group
 from dataset.prepare.teachers.joining import (
@@ -20,6 +21,7 @@ from dataset.prepare.teachers.joining import (
     told,
     without,
 )
+from dataset.prepare.teachers.own_words import kind_of
 from dataset.prepare.teachers.reading import QUESTIONS
 from dataset.prepare.teachers.utterance import EDIBLE, FUTURE, Reading, category, part_of_speech
 
@@ -117,6 +119,7 @@ def timed(cards: tuple[str, ...], understand: Understand) -> Reading | None:
         inner = Reading("act", "만나다", (("person", inner.predicate, "을"),))
     if inner and inner.kind == "single" and category(inner.predicate) in ("body", "animal"):
         inner = replace(inner, kind="look", parts=(("object", inner.predicate, ""),))
+    hour = hour or (not lookup(times[0]) and kind_of(times[0]).stand_ins == ("주말",))
     return ahead(inner, times[0], "에" if hour else "")
 
 

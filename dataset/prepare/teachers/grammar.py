@@ -36,7 +36,7 @@ from dataset.prepare.teachers.social import say_give, say_greeting, say_help, sa
 from dataset.prepare.teachers.speaker import Speaker, title
 from dataset.prepare.teachers.states import say_love, say_quality, say_state, say_unknown, say_wish
 from dataset.prepare.teachers.telling import say_told
-from dataset.prepare.teachers.utterance import FUTURE, Reading
+from dataset.prepare.teachers.utterance import FUTURE, Reading, part_of_speech
 from dataset.prepare.teachers.whole import around, told_first
 from dataset.prepare.themes import themes
 
@@ -136,10 +136,16 @@ def _opening(card: str, speaker: Speaker) -> str:
     return told_first(_say(understand((card,)) or Reading("single", card), speaker), speaker.level)
 
 
+def _own_time(reading: Reading) -> bool:
+    """Whether a time of the user's own is named, of which nobody knows whether it is past: 다음 주."""
+    cards = [card for _, card, _ in reading.parts] + [card for card, _ in reading.lead]
+    return any(not lookup(card) and part_of_speech(card) == "time" for card in cards)
+
+
 def _speaker(reading: Reading | None, persona: Persona, context: Context) -> Speaker:
     """The speaker; a person who is called or greeted listens, whoever else the context names. What is to come, or what
     a state leads to, has not happened."""
-    if reading and (reading.cause or any(card in FUTURE for card, _ in reading.lead)):
+    if reading and (reading.cause or any(card in FUTURE for card, _ in reading.lead) or _own_time(reading)):
         context = context.model_copy(update={"current_activity": ""})
     speaker = Speaker(persona, context)
     called = reading.card("call") if reading else ""

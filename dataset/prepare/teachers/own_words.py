@@ -18,7 +18,7 @@ from pathlib import Path
 from aac.lexicon import lookup
 from aac.rules import spoken
 from aac.verbs import UNWISHED
-from dataset.prepare.teachers.frames import frames
+from dataset.prepare.teachers.frames import defaults, frames
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
 
@@ -139,7 +139,10 @@ def _restored(reading: Reading, card_of: dict[str, str]) -> Reading | None:
     """The reading with the cards themselves in the place of their stand-ins; None where it says what only these are."""
     predicate = card_of.get(reading.predicate, reading.predicate)
     if reading.kind not in _WITHOUT_PREDICATE and predicate not in card_of.values():
-        invented = {kind_of(card).predicate for stand_in, card in card_of.items() if stand_in != card} - {""}
+        own = {stand_in: card for stand_in, card in card_of.items() if stand_in != card}
+        invented = {kind_of(card).predicate for card in own.values()} - {""}
+        if predicate not in {defaults().get(stand_in) for stand_in in own}:
+            return None  # what one does with another card: 배드민턴
         if reading.kind not in ("act", "help") or reading.before or len(invented) != 1:
             return None
         predicate = invented.pop()

@@ -37,7 +37,8 @@ def say_told(reading: Reading, speaker: Speaker) -> list[str]:
     if reading.question:
         return say_question(reading, speaker)
     if reading.mood == "안":
-        endings = _DENIED_PAST if frame.instant else _DENIED
+        ahead = any(card in FUTURE for card, _ in reading.lead)
+        endings = _DENIED_PAST if frame.instant and not ahead else _DENIED
     elif reading.mood == "그만" and frame.kind == "harm":
         endings = _STOP
     elif reading.mood:

@@ -29,6 +29,7 @@ from dataset.prepare.teachers.frames import (
 
 # Classes by which a noun would be spoken of as no other thing is.
 _ODD = frozenset({"symptom", "person", "place"})
+_UNEATEN = frozenset({"thing", "study", "media", "clothes", "toy", "place", "person", "vehicle"})
 Parts = tuple[tuple[str, str, str], ...]
 FUTURE = group("future")
 CALLED = frozenset({"선생님", "의사", "간호사"})
@@ -123,8 +124,9 @@ def _label(keyword: str) -> tuple[str, str]:
     if known := valency(keyword):
         return ("state", "adjective") if known.kind in ("state", "quality") else ("action", "verb")
     read = read_label(keyword)
-    own = class_of_phrase(tuple(spoken(keyword).split())) if read.word_class in _ODD else ""
-    if own and own != read.word_class and not has_senses(spoken(keyword)):
+    own = class_of_phrase(tuple(spoken(keyword).split())) if read.word_class in _ODD | EDIBLE else ""
+    kept = read.word_class in EDIBLE and own not in _UNEATEN
+    if own and own != read.word_class and not kept and not has_senses(spoken(keyword)):
         return own, part_of(own)
     return ("thing", "noun") if read.word_class == "symptom" and not own else (read.word_class, read.part_of_speech)
 
