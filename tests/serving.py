@@ -60,6 +60,7 @@ def listening(answerer: Any, settings: Settings | None = None, **service: Any) -
         thread.start()
         try:
             while not server.started:
+                assert thread.is_alive()
                 time.sleep(0.01)
             yield f"http://127.0.0.1:{held.getsockname()[1]}"
         finally:

@@ -107,15 +107,16 @@ def _own_host(host: str, names: Collection[str]) -> bool:
 
 def _holds_key(headers: Headers, key: str) -> bool:
     """`Bearer KEY`; or, as browsers ask a person for it, `Basic` with the key as the password."""
-    kind, _, value = headers.get("authorization", "").partition(" ")
+    kind, _, text = headers.get("authorization", "").partition(" ")
+    value = text.strip().encode("latin-1")  # headers are bytes, read as Latin-1
     if kind.lower() == "basic":
         try:
-            value = base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, ValueError):
+            value = base64.b64decode(value, validate=True).partition(b":")[2]
+        except binascii.Error:
             return False
     elif kind.lower() != "bearer":
         return False
-    return hmac.compare_digest(value.strip().encode(), key.encode())
+    return hmac.compare_digest(value, key.encode())
 
 
 def _counted(receive: Receive) -> Receive:
@@ -127,7 +128,8 @@ def _counted(receive: Receive) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > MOST_BYTES:
-            await _drain(receive)
+            if message.get("more_body"):
+                await _drain(receive)
             raise _too_large()
         return message
 

@@ -28,7 +28,7 @@ def lengthen(request: Request, three: Sequence[Candidate], least: int) -> None:
 
 
 def _longer(request: Request, short: str) -> Iterator[str]:
-    """The best first; the last is always long enough."""
+    """The best first; the last is always long enough (있잖아 would be heard as a denial)."""
     from dataset.prepare.teachers.grammar import interpret
     from dataset.prepare.teachers.speaker import Speaker
 
@@ -37,4 +37,4 @@ def _longer(request: Request, short: str) -> Iterator[str]:
     you = Speaker(request.persona, request.context).you()
     if you not in ("", "너"):
         yield f"{you}, {short}"
-    yield f"{'있잖아' if speech_level(short) == '반말' else '저기요'}, {short}"
+    yield f"{'저기' if speech_level(short) == '반말' else '저기요'}, {short}"

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,6 @@ def serve(args: argparse.Namespace, key: str) -> None:
         service = Service(answerer, args.line, args.temperature)
         app = create_app(service, Settings(key, [*args.name, args.host], args.origin), shelf(args))
         log.info("An answer takes %.2f s here; %d cards are known by id.", service.line.seconds, len(answerer.known))
-        log.info("Serving on http://%s:%d: open it for the board; Ctrl-C stops it.", args.host, held.getsockname()[1])
         stoppable(app, service).run(sockets=[held])
 
 
@@ -98,10 +98,18 @@ def stoppable(app: Starlette, service: Service) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for held in sockets or ():
+                host, port = held.getsockname()[:2]
+                log.info("Serving on http://%s:%d: open it for the board; Ctrl-C stops it.", f"[{host}]" if ":" in host else host, port)
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             """Uvicorn's own raises the signal again in the end: the exit code would not be 0."""
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+            main = threading.current_thread() is threading.main_thread()  # in another one signals are the application's
+            numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+            before = {number: signal.signal(number, self.handle_exit) for number in numbers}
             try:
                 yield
             finally:
