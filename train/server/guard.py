@@ -108,7 +108,7 @@ def _own_host(host: str, names: Collection[str]) -> bool:
 def _holds_key(headers: Headers, key: str) -> bool:
     """`Bearer KEY`; or, as browsers ask a person for it, `Basic` with the key as the password."""
     kind, _, text = headers.get("authorization", "").partition(" ")
-    value = text.strip().encode("latin-1")  # headers are bytes, read as Latin-1
+    value = text.encode("latin-1").strip()  # headers are bytes, read as Latin-1, where \xa0 is a space
     if kind.lower() == "basic":
         try:
             value = base64.b64decode(value, validate=True).partition(b":")[2]
