@@ -19,7 +19,10 @@ from hypothesis import strategies as some
 
 from benchmarks.app_calls import data_url, interpret_call, png
 from tests.serving import PERSONA, client_of
+from train.server.chat import read_chat
+from train.server.errors import ApiError
 from train.server.guard import MOST_BYTES, Settings
+from train.server.question import read_question
 
 CARD = {"id": 1}
 CHAT, AAC = "/v1/chat/completions", "/v1/aac/interpretations"
@@ -333,7 +336,7 @@ bodies = some.dictionaries(names, values, max_size=5) | some.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def quick(answerer: Any) -> Iterator[Any]:
+def undecoded() -> Iterator[None]:
     """All of the server but the decoding."""
     from train.interpreter.candidates import Candidate
     from train.server import answers
@@ -341,18 +344,40 @@ def quick(answerer: Any) -> Iterator[Any]:
     three = ("물을 주세요.", "물 있어요?", "물이 좋아요.")
     patch = pytest.MonkeyPatch()
     patch.setattr(
-        answers, "interpret_parsed", lambda model, asked, **_: [[Candidate(t, "") for t in three] for _ in asked]
+        answers, "interpret_parsed", lambda _, asked, **more: [[Candidate(t, "") for t in three] for _ in asked]
     )
-    with client_of(answerer) as client:
-        yield client
+    yield
     patch.undo()
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+def fuzz(examples: int) -> Any:
+    return settings(
+        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+@fuzz(1000)
+@given(body=bodies)
+def test_no_body_is_a_fault(answerer: Any, undecoded: None, body: Any) -> None:
+    """As a question of either route it is answered, or refused with a message."""
+    body = json.loads(json.dumps(body))
+    for read in (read_question, lambda body: read_chat(body, 0.5).question):
+        try:
+            question = read(body)
+            told = answerer([question])[0] if question else None
+        except ApiError as error:
+            told = error
+        if isinstance(told, ApiError):
+            assert told.status == 400 and told.message
+        elif told:
+            assert all(len(c.text) >= question.least for c in told.candidates)
+
+
+@fuzz(60)
 @given(body=bodies, path=some.sampled_from([AAC, CHAT]))
-def test_no_body_is_a_fault(quick: Any, body: Any, path: str) -> None:
+def test_no_body_is_a_fault_on_the_wire(client: Any, undecoded: None, body: Any, path: str) -> None:
     """No 500, no traceback, always an answer or an error in the one shape."""
-    response = quick.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+    response = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
     if response.headers["content-type"].startswith("text/event-stream"):
         assert response.status_code == 200
     else:
