@@ -71,7 +71,7 @@ def serving(workspace: Path, checkpoint: str | None) -> Iterator[Server]:
     try:
         for said in process.stderr:
             print(said, end="")
-            if found := re.search(r"Serving on http://(\S+?);", said):
+            if found := re.search(r"Serving on http://(\S+?): ", said):
                 break
         else:
             raise SystemExit("the server did not start")

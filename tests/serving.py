@@ -38,16 +38,16 @@ def small_answerer(folder: Path) -> Answerer:
     return answerer
 
 
-def application(answerer: Any, settings: Settings | None = None, **service: Any) -> Any:
-    return create_app(Service(answerer, **service), settings or Settings())
+def application(answerer: Any, settings: Settings | None = None, shelf: Any = None, **service: Any) -> Any:
+    return create_app(Service(answerer, **service), settings or Settings(), shelf)
 
 
 @contextmanager
-def client_of(answerer: Any, settings: Settings | None = None, **service: Any) -> Iterator[Any]:
+def client_of(answerer: Any, settings: Settings | None = None, **more: Any) -> Iterator[Any]:
     """Starlette's client of such a server; its Host is localhost."""
     from starlette.testclient import TestClient
 
-    app = application(answerer, settings, **service)
+    app = application(answerer, settings, **more)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=True) as client:
         yield client
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import fresh_model
 
 from tests.serving import listening
 from train import serve
@@ -154,8 +155,6 @@ def process(workspace: Path, *more: str) -> Iterator[tuple[Any, int]]:
 @pytest.mark.slow
 def test_sigterm_finishes_the_batch_and_exits_0(workspace: Path) -> None:
     """In the middle of a batch: that one is answered, what waits is told so, and the exit code is 0."""
-    from conftest import fresh_model
-
     fresh_model(max_new_tokens=400).save_model(workspace / "train/checkpoints/best_model.pt")
     words = [{"word": word} for word in ("강아지풀", "연필깎이", "우산꽂이")]  # no reviewed wording: it is decoded
     with process(workspace) as (started, port):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import re
 import socket
 import struct
 import zlib
@@ -208,15 +209,20 @@ def test_pages_of_other_origins_may_not_ask(answerer: Any) -> None:
 
 
 def every_route() -> list[tuple[str, str]]:
+    from train.server.board import board_routes
     from train.server.routes import routes
 
-    found = [(method, route.path) for route in routes() for method in getattr(route, "methods", None) or ("GET",)]
-    return [*found, ("GET", "/none")]
+    there = [(method, route.path) for route in (*routes(), *board_routes()) for method in sorted(route.methods)]
+    return [(method, re.sub("{.*?}", "x", path)) for method, path in there] + [("GET", "/none")]
 
 
 @pytest.fixture(scope="module")
-def keyed(answerer: Any) -> Iterator[Any]:
-    with client_of(answerer, Settings(key="geheim-열쇠")) as client:
+def keyed(answerer: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with a key, with all its routes: the board's, too."""
+    from train.server.shelf import Shelf
+
+    home = tmp_path_factory.mktemp("home")
+    with client_of(answerer, Settings(key="geheim-열쇠"), shelf=Shelf(home, home / "cards.json", home)) as client:
         yield client
 
 

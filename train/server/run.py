@@ -102,7 +102,8 @@ def stoppable(app: Starlette, service: Service) -> uvicorn.Server:
             await super().startup(sockets)
             for held in sockets or ():
                 host, port = held.getsockname()[:2]
-                log.info("Serving on http://%s:%d: open it for the board; Ctrl-C stops it.", f"[{host}]" if ":" in host else host, port)
+                name = f"[{host}]" if ":" in host else host
+                log.info("Serving on http://%s:%d: open it for the board; Ctrl-C stops it.", name, port)
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
