@@ -3,6 +3,7 @@
 python train/train.py                                   Phi-3.5-Vision with LoRA, on CUDA
 python train/train.py --config train/config/tiny.json   a small model from scratch, two CPU cores, no weights needed
 python train/train.py --resume auto                     go on where the last run stopped
+python train/train.py --feedback dataset/feedback --init-from best_model.pt   learn from what people chose and wrote
 accelerate launch --multi_gpu train/train.py            several GPUs or machines (train/README.md)
 """
 
@@ -58,10 +59,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint, or from this one")
     again.add_argument("--init-from", metavar="FILE", help="a new run from a checkpoint's weights, on new data")
+    parser.add_argument(
+        *("--feedback",), metavar="JOURNAL", help="a person's journal, or the folder of them: --init-from's file learns"
+    )
     parser.add_argument("--overwrite", action="store_true", help="start anew in a folder that holds checkpoints")
     args = parser.parse_args(argv)
     if args.resume and args.overwrite:
         parser.error("--resume goes on with what --overwrite would remove: choose one")
+    if args.feedback and (not args.init_from or args.dry_run):
+        parser.error("--feedback needs --init-from FILE, the model that is to learn, and has no --dry-run")
     return args
 
 
@@ -180,6 +186,21 @@ def train(args: argparse.Namespace, stop: StopSignal) -> int:
             raise MemoryError(estimate.out_of_memory(config, 1, error, *where)) from None
 
 
+def teach(args: argparse.Namespace, stop: StopSignal) -> int:
+    """`--feedback`: a short training in a folder of its own, then both models judged; one of them stays.
+
+    Raises:
+        UserError: nothing in the journal may be learned from; as of `train`.
+    """
+    from train.loop import feedback
+
+    config, root, model = load_config(args.config, args.set), Path(args.workspace).resolve(), Path(args.init_from)
+    lesson, settings = feedback.prepare(Path(args.feedback), config, root)
+    own = argparse.Namespace(**{**vars(args), "set": [*settings, *args.set], "overwrite": True})
+    code = train(own, stop)
+    return code or feedback.settle(lesson, model, config, root, at_root(config["processed_data"], root))
+
+
 def open_log(trainer: Trainer, use_wandb: bool, overwrite: bool) -> RunLog:
     """The run's log, once the checkpoints of an earlier run are out of its way."""
     from train.loop import estimate, run_folder
@@ -219,7 +240,7 @@ def main(argv: list[str] | None = None) -> int:
     log.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)  # one process speaks
     try:
         with StopSignal() as stop:
-            return train(args, stop)
+            return (teach if args.feedback else train)(args, stop)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

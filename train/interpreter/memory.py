@@ -35,6 +35,7 @@ class Said:
     text: str
     own: bool = False
     place: int = 0
+    request: str = ""
 
 
 def said(events: Iterable[dict[str, Any]]) -> list[Said]:
@@ -45,7 +46,7 @@ def said(events: Iterable[dict[str, Any]]) -> list[Said]:
         request = event.get("request", "")
         match event["event"]:
             case "shown":
-                asked[request] = Said(tuple(event["cards"]), event.get("partner", ""), "")
+                asked[request] = Said(tuple(event["cards"]), event.get("partner", ""), "", request=request)
             case "undone" | "none":
                 found.pop(request, None)
             case "chosen" | "edited" | "typed" as kind if request in asked:
