@@ -237,9 +237,9 @@ def test_our_own_route_tells_all_that_is_known(client: Any, answerer: Any) -> No
     told = client.post("/v1/aac/interpretations", json=body).json()
     wanted = answerer.model.generate_interpretation([png(i) for i in images], PERSONA, CONTEXT, return_details=True)
     for candidate, detail in zip(told["candidates"], wanted, strict=True):
-        assert set(candidate) == {"text", "style", "confidence", "source", "reasons"}
+        assert set(candidate) == {"text", "style", "style_confidence", "source", "reasons"}
         assert candidate["text"] == detail["text"] and candidate["source"] == detail["source"]
-    assert [card["word"] for card in told["cards"]] == WORDS[:2]
+    assert [(card["word"], card["known"]) for card in told["cards"]] == [(word, True) for word in WORDS[:2]]
     assert told["unread"] == [] and told["temperature"] == 0 and told["id"].startswith("aac-")
 
 
