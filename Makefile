@@ -21,7 +21,7 @@ serve: $(VENV)/.installed
 test: $(VENV)/.installed
 	"$(BIN)/python" -m ruff check .
 	"$(BIN)/python" -m ruff format --check .
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	"$(BIN)/python" -m ruff check --fix .

@@ -188,6 +188,7 @@ def _meaning_reasons(
         "predicate_added": deeds,
         "content_added": extra - deeds,
         "ungrammatical": soundness.ungrammatical(sentence, keywords),
+        "question_lost": soundness.question_lost(sentence, keywords),
         "order_wrong": soundness.order_wrong(sentence, keywords),
         "tense_wrong": soundness.tense_wrong(sentence),
         "title_wrong": soundness.title_wrong(sentence, keywords, context.interaction_partner, persons()),

@@ -52,6 +52,8 @@ _SAID_TO = frozenset(
 )
 # Cards that make a sentence of their own though they are no word of feeling.
 _TOLD = frozenset({"없다", "있다", "끝", "모르다", "불"})
+_QUESTIONS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
+_WANTED = re.compile("주세요|주십시오|줘|모르|몰라|궁금|알고 싶")
 _REVERSIBLE = {"보다": "보", "사랑하다": "사랑", "때리다": "때리"}
 
 
@@ -123,7 +125,8 @@ def _bad_case(morphs: Sequence[Morph]) -> bool:
         hungry = verb.form == "배" and ending.form in ("고프", "부르")
         if hungry or (verb.form in _FELT and not place_felt):
             return True
-        wished = any(m.form in ("싶", "이", "히") for m in morphs[place + 3 : place + 6])
+        after = morphs[place + 3 : place + 6]
+        wished = any(m.form in ("싶", "지") or (m.form in ("이", "히") and m.tag != "VCP") for m in after)
         if verb.form in _DONE_TO and verb.tag == "VV" and ending.tag[0] == "E" and not wished:
             return True
     return False
@@ -162,6 +165,19 @@ def tense_wrong(sentence: str) -> bool:
     if words & _FUTURE_WORDS:
         return bool(_PAST_CARDS_FORBID.search(said)) and not _WISHED.search(said)
     return bool(words & _PAST_WORDS) and bool(_AHEAD.search(said))
+
+
+def question_lost(sentence: str, keywords: Sequence[str]) -> bool:
+    """Whether a question card ends in a statement (누구랑 오는 길이에요): nobody asks, nobody asks to be told.
+
+    누구예요, 엄마랑 갈래요 asks first; 누구 좀 불러 주세요 asks for somebody.
+    """
+    if _QUESTIONS.isdisjoint(keywords) or "?" in sentence:
+        return False
+    morphs = analyse(sentence)
+    asks = any(m.form.endswith("지") and m.tag in ("EC", "EF") for m in morphs)
+    asks |= any(word.tag in ("NP", "MAG") and after.tag == "VCP" for word, after in pairwise(morphs))
+    return not asks and any(m.form in _QUESTIONS for m in morphs) and not _WANTED.search(sentence)
 
 
 def order_wrong(sentence: str, keywords: Sequence[str]) -> bool:

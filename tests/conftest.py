@@ -11,6 +11,8 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core a worker: models this small gain nothing from a second one
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WORDS = ["물", "사과", "학교", "엄마", "공", "밥"]
 SENTENCES = ["물을 마시고 싶어요.", "사과 주세요.", "학교에 가요.", "엄마랑 놀래요?", "공 있어요?", "밥 더 주세요."]

@@ -117,6 +117,10 @@ def test_other_ways_round_a_refusal(sentence, cards):
         ("우유는 싫어요, 물 주세요.", ["우유", "싫다", "물", "주세요"]),
         ("아니요, 빵은 괜찮아요.", ["아니요", "빵"]),
         ("그만하고 집에 가고 싶어요.", ["그만", "집", "가다"]),
+        ("누가 오는지 알려 주세요.", ["누구", "오다"]),
+        ("누구 좀 불러 주세요.", ["누구", "부르다"]),
+        ("어디가 아픈지 알려 주세요.", ["어디", "아프다"]),
+        ("불이 켜져 있어요.", ["불", "켜다", "있다"]),
         ("나중에 먹으면 안 돼요?", ["나중에", "먹다"]),
     ],
 )
@@ -172,6 +176,10 @@ def _planted():
         yield "ungrammatical", f"{stem} 싫어요.", [verb, "싫다"]
     for body, josa in (("머리", "를"), ("전화", "를"), ("청소", "를"), ("요리", "를")):
         yield "ungrammatical", f"{body}{josa} {body}할래요.", [body]
+    for thing, did in (("영화", "볼 거야"), ("과자", "먹을래요"), ("주스", "마셨어요")):
+        yield "ungrammatical", f"{thing}가 {did}.", [thing]
+    for question, said in (("누구", "누구랑 오는 길이에요."), ("뭐", "뭐를 먹고 싶어요."), ("언제", "언제 갈래요.")):
+        yield "question_lost", said, [question, {"누구": "오다", "뭐": "먹다", "언제": "가다"}[question]]
     yield "ungrammatical", "엄마, 보다, 나, 이 말이에요.", ["엄마", "보다", "나"]
     for state, form in (("피곤하다", "피곤해서"), ("졸리다", "졸려서"), ("아프다", "아파서"), ("춥다", "추워서")):
         yield "ungrammatical", f"{form}이야.", [state]

@@ -126,7 +126,7 @@ def _word(reading: Reading, speaker: Speaker) -> str:
     if frame.kind in ("state", "quality"):
         return "뭐가" if speaker.level != "합쇼체" else "무엇이"
     if reading.kind == "act" and reading.card("object"):
-        return "무슨" if speaker.length else "어떤"
+        return "무슨"
     if reading.predicate == "놀다":
         return "뭐 하면서" if speaker.length else "뭐 하고"
     if speaker.level == "합쇼체":
