@@ -73,7 +73,7 @@ def _broken(sentence: str) -> bool:
     morphs = [*analyse(sentence), Morph("", "SF")]
     if any(_bad_pair(*three) for three in zip([Morph("", "SF"), *morphs], morphs, morphs[1:], strict=False)):
         return True
-    return _bad_case(morphs) or _bad_help(morphs) or _mixed(sentence, morphs)
+    return _bad_case(morphs) or _bad_help(morphs) or _mixed(sentence, morphs) or _exalts_oneself(morphs)
 
 
 def _repeats(sentence: str) -> bool:
@@ -89,6 +89,8 @@ def _bad_pair(before: Morph, morph: Morph, after: Morph) -> bool:
     form, tag = morph
     if tag in _STEMS and after.tag in ("VV", "VA", "NNG", "MAG", "IC", "NP", "SP") and form != "서":
         return True  # 벗 싫어요, 피곤하 그래, 싫, (어디서 is read as 어디 서)
+    if after.tag == "VA" and after.form in ("싫", "좋") and (form == "는" and tag == "ETM" or form in ("랑", "이랑")):
+        return True  # 만나는 싫은데요, 삼촌이랑 싫은데요
     if tag == "VV" and after == ("다", "EF"):
         return True  # 오다.
     if tag == "JKS" and after == ("부탁", "NNG"):
@@ -155,6 +157,14 @@ def _mixed(sentence: str, morphs: Sequence[Morph]) -> bool:
     """저 with a plain ending: 저는 피곤해서 그래."""
     humble = any(a.form == "저" and a.tag == "NP" and b.tag in ("JKS", "JX", "JKO", "JKB") for a, b in pairwise(morphs))
     return humble and speech_level(sentence) == "반말"
+
+
+def _exalts_oneself(morphs: Sequence[Morph]) -> bool:
+    """A state of one's own with the honorific that is for others: 저는 피곤하셨으면 좋겠습니다."""
+    mine = morphs[:1] and morphs[0].tag == "NP" and morphs[0].form in ("저", "나", "내", "제")
+    state = any(a.tag in ("VA", "XSA") and b.tag == "EP" and b.form in ("시", "으시") for a, b in pairwise(morphs))
+    others = sum(m.tag in ("JKS", "JX") for m in morphs) > 1  # 저는 선생님이 건강하셨으면 좋겠어요
+    return bool(mine) and state and not others
 
 
 def tense_wrong(sentence: str) -> bool:

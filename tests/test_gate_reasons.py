@@ -121,6 +121,7 @@ def test_other_ways_round_a_refusal(sentence, cards):
         ("누구 좀 불러 주세요.", ["누구", "부르다"]),
         ("어디가 아픈지 알려 주세요.", ["어디", "아프다"]),
         ("불이 켜져 있어요.", ["불", "켜다", "있다"]),
+        ("저는 선생님이 건강하셨으면 좋겠어요.", ["나", "선생님", "건강하다"]),
         ("나중에 먹으면 안 돼요?", ["나중에", "먹다"]),
     ],
 )
@@ -180,6 +181,10 @@ def _planted():
         yield "ungrammatical", f"{thing}가 {did}.", [thing]
     for question, said in (("누구", "누구랑 오는 길이에요."), ("뭐", "뭐를 먹고 싶어요."), ("언제", "언제 갈래요.")):
         yield "question_lost", said, [question, {"누구": "오다", "뭐": "먹다", "언제": "가다"}[question]]
+    for person in ("삼촌", "선생님", "동생"):
+        yield "ungrammatical", f"{person}이랑 만나는 싫은데요.", [person, "싫다"]
+        yield "ungrammatical", f"{person}이랑 싫은데요.", [person, "싫다"]
+    yield "ungrammatical", "저는 피곤하셨으면 좋겠습니다.", ["나", "피곤하다"]
     yield "ungrammatical", "엄마, 보다, 나, 이 말이에요.", ["엄마", "보다", "나"]
     for state, form in (("피곤하다", "피곤해서"), ("졸리다", "졸려서"), ("아프다", "아파서"), ("춥다", "추워서")):
         yield "ungrammatical", f"{form}이야.", [state]
