@@ -1,7 +1,10 @@
 """The gate's reasons beyond form: planted candidates made of patterns and cards, and good ones as a control."""
 
+import re
+
 import pytest
 
+from aac import gate
 from aac.gate import check
 from aac.korean import join, predicate_stem
 from aac.records import Context, Persona
@@ -179,8 +182,16 @@ def _planted():
         yield "ungrammatical", f"{body}{josa} {body}할래요.", [body]
     for thing, did in (("영화", "볼 거야"), ("과자", "먹을래요"), ("주스", "마셨어요")):
         yield "ungrammatical", f"{thing}가 {did}.", [thing]
-    for question, said in (("누구", "누구랑 오는 길이에요."), ("뭐", "뭐를 먹고 싶어요."), ("언제", "언제 갈래요.")):
-        yield "question_lost", said, [question, {"누구": "오다", "뭐": "먹다", "언제": "가다"}[question]]
+    for question, said in (("누구", "누구랑"), ("뭐", "뭐를"), ("언제", "언제"), ("어디", "어디서"), ("왜", "왜")):
+        for verb, told in (
+            ("오다", "오는 길이에요"),
+            ("먹다", "먹고 싶어요"),
+            ("가다", "갈래요"),
+            ("놀다", "놀고 있어요"),
+        ):
+            yield "question_lost", f"{said} {told}.", [question, verb]
+        yield "question_lost", f"{said} 보려고 해요.", [question, "보다"]
+        yield "question_lost", f"{said} 마실 거예요.", [question, "마시다"]
     for person in ("삼촌", "선생님", "동생"):
         yield "ungrammatical", f"{person}이랑 만나는 싫은데요.", [person, "싫다"]
         yield "ungrammatical", f"{person}이랑 싫은데요.", [person, "싫다"]
@@ -259,3 +270,11 @@ def test_a_level_that_the_partner_may_not_be_spoken_to_with_is_refused() -> None
         assert check([plain], [word], polite) == [[]], "nobody is known to speak"
         assert check([plain], None, polite, child) == [[]], "without the cards' words nothing better could stand there"
     assert check(["고맙습니다."], ["고마워요"], polite, child) == [[]]
+
+
+def test_a_teacher_is_told_every_reason_in_words():
+    from dataset.prepare.teachers.quality import _MEANING
+
+    named = set(re.findall(r"`([a-z_]+)`", gate.__doc__)) - {"card_missing", "keywords"}
+    assert {"question_lost", "harm_wished"} <= named | set(_MEANING)
+    assert named - {"unfinished"} <= set(_MEANING), named - set(_MEANING)

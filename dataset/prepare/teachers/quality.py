@@ -46,10 +46,12 @@ _MEANING = {
     "predicate_added": "거절하는 카드에 없는 행동이 나온다",
     "content_added": "카드와 상황에 없는 내용이 나온다",
     "ungrammatical": "말이 되지 않는 꼴이 있다",
+    "question_lost": "묻는 카드인데 묻지 않는다",
     "order_wrong": "누가 누구에게 하는지가 카드의 순서와 다르다",
     "tense_wrong": "때를 나타내는 말과 시제가 맞지 않는다",
     "title_wrong": "그 자리에 없는 사람을 부른다",
     "many_sentences": "한 문장이 아니다",
+    "register_wrong": "상대에게 쓸 수 없는 말투이다",
     "duplicate": "앞의 문장과 같다",
     "wrong_voice": "말하는 사람이 틀리다",
 }
