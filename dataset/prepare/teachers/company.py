@@ -21,6 +21,7 @@ _PLAIN = frozenset({
 })  # fmt: skip
 _FRONT = frozenset({"", "에", "에서", "은", "이"})
 _LIKE = {"act": ("만들다",), "body": ("어지럽다",), "state": ("피곤하다",)}
+_ANY = frozenset({"좋다", "싫다", "있다", "없다", "끝", "무섭다", "오다", "아프다", "원하다"})
 _DOING = frozenset({"하다", "연주하다", "치다", "배드민턴치다", "부르다"})
 _BEFORE = frozenset({"time", "function", "person", "place"})
 
@@ -31,6 +32,8 @@ def plausible(hand: tuple[str, ...]) -> bool:
     if any(map(strange, hand)):
         return len(hand) == 2 and bool(OPEN & set(hand)) and adapt(hand) is not None
     if {"네", "아니요"} <= set(hand) or sum(part_of_speech(card) == "time" for card in hand) > 1:
+        return False
+    if "어디" in hand and len(hand) > 2 and any(part_of_speech(card) == "place" for card in hand):
         return False
     kinds = [kind_of(card) for card in hand if lookup(card) is None and card not in frames()]
     if any(kind.company and not set(hand) & kind.company for kind in kinds):
@@ -68,7 +71,7 @@ def _suits(reading: Reading) -> bool:
     if frame.own:
         taken = frame.own.objects
         return "*" in taken or all(_sorts(card) & taken for card in objects)
-    if reading.kind not in ("act", "help"):
+    if reading.kind not in ("act", "help") and reading.predicate in _ANY:
         return True
     stand_ins = {card: {card} if lookup(card) else set(kind_of(card).stand_ins) for card in objects}
     return all(stand_ins[card] & set(frame.objects) for card in objects)

@@ -41,7 +41,8 @@ def told(cards: tuple[str, ...]) -> Reading | None:
 def told_under(operator: str, cards: tuple[str, ...], inner: Reading) -> Reading:
     """What is told under a card that refuses or wants: refused, forbidden, but wished only where no harm is."""
     kind, mood = inner.frame.kind, _UNDER.get(operator, "")
-    barred = {"싶다": kind != "tell", "말다": kind == "vital"}.get(mood, not mood)
+    felt = inner.frame.own is not None and bool(inner.frame.own.objects)  # 두려워하다 is no deed that one could want
+    barred = {"싶다": kind != "tell" or felt, "말다": kind == "vital", "싫다": kind == "event"}.get(mood, not mood)
     if barred or inner.mood or inner.question:
         return topic(*cards)
     return replace(inner, mood=mood)
