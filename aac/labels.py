@@ -58,6 +58,7 @@ _SPOKEN_PLAINLY = ("어", "아", "여")
 _PLAIN = frozenset({"다", "ᆫ다", "는다", *_SPOKEN_PLAINLY, "어요", "아요", "여요", "습니다", "ᆸ니다"})
 _NOT_PLAIN = ("NNB", "EP", "VCP", "NP", "MM")
 _SAID_TO_SOMEBODY = frozenset({"축하", "감사", "고맙", "미안", "사랑", "환영"})
+_DENYING = frozenset({"없", "싫", "아니"})
 _AUXILIARY = frozenset({"싶", "않", "못하", "말", "버리", "두"})
 
 
@@ -261,10 +262,9 @@ def _sentence(said: str, tokens: Sequence[Any], asked: bool) -> Reading | None:
     me = len(lead) < max(stem, 0)
     told = [token for token in tokens if token in lead or token.start >= tokens[stem].start]
     whole = any(_makes_whole(token, last.form == "다") for token in told)
-    whole = whole or (bool(lead) and any(token.form in _SAID_TO_SOMEBODY for token in tokens[-4:]))
     subject = any(token.tag in ("JKS", "JX") for token in lead)
-    noun_verb = _tag(tokens[stem]) in ("XSV", "XSA") and len(lead) == 1
-    bare = not lead or noun_verb
+    bare = not lead or (_tag(tokens[stem]) in ("XSV", "XSA") and len(lead) == 1)
+    whole = whole or (not bare and any(token.form in _SAID_TO_SOMEBODY for token in tokens[-4:]))
     phrase = not me and not subject and last.form in ("다", *_SPOKEN_PLAINLY)  # 축구를 하다, 공을 걷어차
     if not asked and not whole and last.form in _PLAIN and (bare or phrase):
         return None
@@ -305,6 +305,8 @@ def _predicate(said: str, tokens: Sequence[Any]) -> Reading | None:
     lemma = f"{before}{'' if joined or not before or _tag(word) in ('XSV', 'XSA') else ' '}{form}다"
     if lookup(same := _SAME.get(lemma, lemma)):
         return _of_lexicon(said, same, 0.95)
+    if any(_makes_whole(token, True) or token.tag == "ETN" for token in [*lead, word]) or (lead and form in _DENYING):
+        return Reading(said, lemma, lemma, "sentence", "", sentence=lemma, sure=0.8)  # 안 먹기, 가기 싫은, 먹고 싶은
     kind = "adjective" if _tag(word) in ("VA", "XSA", "VCN") else "verb"
     sure = 0.9 if lemma == said else 0.85
     return Reading(said, lemma, lemma, kind, "action" if kind == "verb" else "state", sure=sure)
