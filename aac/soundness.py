@@ -89,7 +89,7 @@ def _bad_pair(before: Morph, morph: Morph, after: Morph) -> bool:
     form, tag = morph
     if tag in _STEMS and after.tag in ("VV", "VA", "NNG", "MAG", "IC", "NP", "SP") and form != "서":
         return True  # 벗 싫어요, 피곤하 그래, 싫, (어디서 is read as 어디 서)
-    if after.tag == "VA" and after.form in ("싫", "좋") and (form == "는" and tag == "ETM" or form in ("랑", "이랑")):
+    if after.tag == "VA" and after.form in ("싫", "좋") and ((form == "는" and tag == "ETM") or form in ("랑", "이랑")):
         return True  # 만나는 싫은데요, 삼촌이랑 싫은데요
     if tag == "VV" and after == ("다", "EF"):
         return True  # 오다.

@@ -91,7 +91,7 @@ def test_a_lone_core_card_is_answered_by_its_reviewed_wording(reader) -> None:
         assert [c["text"] for c in three] == reviewed(["하지 마세요"], Persona.parse({"age": 30}), Context())
         assert {(c["source"], c["passed"], c["checked"]) for c in three} == {("reviewed", True, True)}
         like = pytest.approx(1, abs=1e-3)
-        assert three[0]["cards"] == [{"word": "하지 마세요", "known": True, "similarity": like, "confidence": like}]
+        assert three[0]["cards"] == [{"word": "하지 마세요", "known": True, "similarity": like}]
     told = reader.generate_interpretation(pictures()[1:2], keywords=["물"], return_details=True)
     assert told[0]["source"] != "reviewed"  # an app's word stands above the picture's
 

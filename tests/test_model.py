@@ -186,7 +186,7 @@ def test_requests_together_equal_requests_alone(model: Any) -> None:
         alone = model.generate_interpretation(**r, return_details=True)
         assert [d["text"] for d in alone] == [d["text"] for d in details]
         for one, other in zip(alone, details, strict=True):
-            assert abs(one["confidence"] - other["confidence"]) < 1e-3
+            assert abs(one["style_confidence"] - other["style_confidence"]) < 1e-3
 
 
 def test_sampled_candidates_follow_their_seed_whatever_their_neighbours(model: Any) -> None:

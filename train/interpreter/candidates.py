@@ -80,7 +80,6 @@ class Candidate:
             "text": self.text,
             "style": self.style,
             "style_confidence": self.style_confidence,
-            "confidence": self.style_confidence,  # its former name
             "passed": self.passed,
             "source": str(self.source),
             "reasons": [*self.reasons, *(f"{name}_too_long" for name in self.told_less)],

@@ -42,15 +42,10 @@ class CardReading:
     def known(self) -> bool:
         return self.similarity >= KNOWN
 
-    @property
-    def confidence(self) -> float:
-        """The former name of `similarity`."""
-        return self.similarity
-
     def public(self) -> dict[str, Any]:
         """Plain values for `return_details`; an unknown picture has no word."""
         word = spoken(self.word) if self.known else ""
-        return {"word": word, "known": self.known, "similarity": self.similarity, "confidence": self.similarity}
+        return {"word": word, "known": self.known, "similarity": self.similarity}
 
 
 class KnownCards:
