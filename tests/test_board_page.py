@@ -77,7 +77,7 @@ def test_a_sentence_is_made_heard_edited_refused_and_taken_back(browser: Browser
     press("말한 문장")
     press(edited)
     assert browser.heard[2] == browser.heard[1] and "cut" not in browser.heard
-    events = site.app.state.feedback.events(person)
+    events = browser.until(lambda: len(found := site.app.state.feedback.events(person)) > 6 and found)
     kinds = [event["event"] for event in events]
     assert kinds == ["consent", "shown", "chosen", "undone", "none", "shown", "edited"]
     assert events[-1]["text"] == edited and events[2]["text"] == offered[1]

@@ -35,6 +35,7 @@ class App {
   noted = false; // whether it stands in the journal
   spoken = []; // since the page was opened
   draft = { text: "", place: -1 };
+  noting = Promise.resolve(); // what goes into the journal goes in its order
   grids = new Map();
   settings = { ...SETTINGS, ...stored() };
   scanner = new Scanner();
@@ -114,6 +115,7 @@ class App {
     this.waiting = new AbortController();
     this.show("waiting", this.t.waiting);
     try {
+      await this.noting; // what was just said may be the one to offer first
       const told = await api.sentences(this.#question(seed), this.waiting.signal);
       const fresh = told.candidates.filter(({ text }) => !this.seen.includes(text));
       this.online = true;
@@ -218,7 +220,8 @@ class App {
     if (!this.request || !this.person?.consent?.keep) return;
     this.noted = event.event !== "undone";
     const failed = () => (element("status").textContent = this.t.notKept);
-    api.note(this.person.id, { request: this.request, ...event }).then(({ kept }) => kept || failed(), failed);
+    const [id, line] = [this.person.id, { request: this.request, ...event }];
+    this.noting = this.noting.then(() => api.note(id, line)).then(({ kept }) => kept || failed(), failed);
   }
 
   took(board) {
