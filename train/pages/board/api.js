@@ -1,6 +1,6 @@
 // What the page asks its own server, and nobody else.
 
-/** The server answered that it will not, or cannot; without a status it did not answer at all. */
+/** The server answered that it will not, or cannot; without a status it did not answer at all. `gone`: it may later. */
 export class Refusal extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -8,7 +8,7 @@ export class Refusal extends Error {
   }
 
   get gone() {
-    return this.status === 0 || this.status >= 502;
+    return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 

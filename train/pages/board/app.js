@@ -112,11 +112,11 @@ class App {
     const before = this.offered;
     this.seed = seed;
     if (!seed) this.seen = [];
-    this.waiting = new AbortController();
+    const { signal } = (this.waiting = new AbortController());
     this.show("waiting", this.t.waiting);
     try {
       await this.noting; // what was just said may be the one to offer first
-      const told = await api.sentences(this.#question(seed), this.waiting.signal);
+      const told = await api.sentences(this.#question(seed), signal);
       const fresh = told.candidates.filter(({ text }) => !this.seen.includes(text));
       this.online = true;
       if (seed && !fresh.length) {
