@@ -24,6 +24,7 @@ except NoFakeDevice as error:
     sys.exit()
 from benchmarks import gpu  # noqa: E402
 from benchmarks.fakecuda.full_size import Work  # noqa: E402
+from benchmarks.fakecuda.values import UNKNOWN  # noqa: E402
 
 # Settings of a run at a small geometry, each with what it adds to the defaults.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -78,6 +79,26 @@ def command(workspace: Path, *more: str) -> dict[str, Any]:
         return counted(meter) if main(line) == 0 else {"failed": "see above"}
 
 
+def answering() -> dict[str, Any]:
+    """At full size, LoRA merged: one request, for the kernels of a token more; then 32, as `evaluate.py` has them."""
+    from train.models.lora import fold_lora
+
+    with fake_cuda() as meter:
+        work = Work(rows=1)
+        fold_lora(work.model.backbone)
+        kernels = []
+        for tokens in (2, 3):
+            meter.reset()
+            work.answer(tokens)
+            kernels.append(meter.kernels.total())
+        alone = {"kernels a token": kernels[1] - kernels[0], "attention": dict(meter.attention)}
+        work.rows *= 32
+        work.model.encoder.stops = frozenset([UNKNOWN])  # one step, with room for all
+        meter.reset()
+        answers = work.answer(48)
+        return counted(meter) | {"answers": [len(three) for three in answers], "alone": alone}
+
+
 def counted(meter: Any) -> dict[str, Any]:
     """What the card counted."""
     numbers = {"peak": meter.peak / GIB, "kernels": meter.kernels.total(), "teraflops": meter.flops / 1e12}
@@ -99,7 +120,7 @@ def main() -> None:
     workspace = Path(sys.argv[1])
     runs["command"] = lambda: command(workspace, "use_bf16=true", "max_steps=2", "generation_samples=1")
     runs["command resumed"] = lambda: command(workspace, "max_steps=3", "--resume", "auto")  # in fp16
-    runs["full size"] = full
+    runs |= {"full size": full, "answering": answering}
     chosen = sys.argv[2:] or runs
     print(json.dumps({name: tried(runs[name]) for name in chosen}))
 

@@ -22,7 +22,7 @@ from benchmarks.fakecuda.meter import Meter
 
 aten = torch.ops.aten
 _WHOLE, _FRACTIONS = 3_000_000, 64  # numbers of a tensor that are kept, of whole ones and of others
-_TOKEN = 5  # where a whole number is asked for and not known: a token that is no control token
+UNKNOWN = 5  # where a whole number is asked for and not known: a token that is no control token
 
 
 def real(value: Any) -> Any:
@@ -171,7 +171,7 @@ def _small(tensor: Tensor) -> bool:
 
 
 def _plain(dtype: torch.dtype) -> bool | float | int:
-    return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else _TOKEN
+    return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else UNKNOWN
 
 
 def _on_cpu(value: Any) -> Any:

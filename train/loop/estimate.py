@@ -40,7 +40,8 @@ def state_bytes(model: nn.Module) -> int:
 
 def activation_bytes(model: Network, config: dict[str, Any], positions: int, labels: int, half: bool) -> int:
     """What a forward pass keeps for its backward pass: `positions` in the decoder, logits for `labels` of them, and
-    what the tower keeps where it trains. Recomputing keeps each layer's input, and one layer whole."""
+    what the tower keeps where it trains. Recomputing keeps each layer's input, and one layer whole; of the last layer
+    little is run, of the tower's nothing."""
     from train.models import footprint
 
     shape, size = model.backbone.config, 2 if half else 4
@@ -48,7 +49,7 @@ def activation_bytes(model: Network, config: dict[str, Any], positions: int, lab
     drops = config["use_lora"] and config["lora_dropout"] > 0
     layers = shape.num_hidden_layers
     layer = footprint.kept_bytes(shape.hidden_size, shape.intermediate_size, size, drops)
-    kept = layers * shape.hidden_size * size + layer if recompute else layers * layer
+    kept = layers * shape.hidden_size * size + layer if recompute else (layers - 1) * layer
     # The context attention, outside what is recomputed: hidden states in fp32, normed, and what is added to them.
     kept += len(model.context.layers) * 3 * shape.hidden_size * 4
     logits = 3 * 4 * shape.vocab_size  # with their softmax and their gradient
@@ -66,7 +67,7 @@ def tower_bytes(model: Network, config: dict[str, Any], positions: int, size: in
     patches = cards * views.numel() // (3 * tower.patch_size**2)
     layer = footprint.kept_bytes(tower.hidden_size, tower.intermediate_size, size, config["lora_dropout"] > 0)
     layers = footprint.tower_layers(tower)
-    return patches * (layers * tower.hidden_size * size + layer if recompute else layers * layer)
+    return patches * (layers * tower.hidden_size * size + layer if recompute else (layers - 1) * layer)
 
 
 def _blank_card(model: Network, crops: int) -> tuple[Tensor, tuple[int, int]]:
