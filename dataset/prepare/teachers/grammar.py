@@ -26,6 +26,7 @@ from dataset.prepare.teachers.acts import say_act, say_other
 from dataset.prepare.teachers.company import beside, like, plausible
 from dataset.prepare.teachers.contexts import HELD_OUT_PARTNERS, PARTNERS, sample_context
 from dataset.prepare.teachers.forms import list_cards, say_form, say_give_not
+from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.loose import understand
 from dataset.prepare.teachers.own_words import combines
 from dataset.prepare.teachers.presence import present
@@ -93,7 +94,9 @@ def interpret(keywords: list[str], persona: Persona, context: Context, rng: rand
         other if sentence in said[:style] else sentence
         for style, (sentence, other) in enumerate(zip(said, spare, strict=True))
     ]
-    return three if all(map(lookup, cards)) else _passing(three, spare, cards, context)
+    # What the lexicon's words say is tested beforehand, as are the forms of a lone noun.
+    plain = all(map(lookup, cards)) or (len(cards) == 1 and cards[0] not in frames())
+    return three if plain else _passing(three, spare, cards, context)
 
 
 def _keyword(word: str) -> str:
