@@ -295,7 +295,7 @@ def _predicate(said: str, tokens: Sequence[Any]) -> Reading | None:
     if any(token.tag[0] in "NJ" and token.form not in _NOMINAL for token in ending):
         return None  # 큰 공, 배우는 사람: a noun ends it
     word, lead = tokens[stem], _without_me(tokens[:stem])
-    while lead and lead[0].tag[0] == "J":
+    while lead and (lead[0].tag[0] == "J" or (lead[0].tag == "IC" and lead[0].form in ("에", "을", "를"))):
         del lead[0]
     before = said[lead[0].start : lead[-1].end] if lead else ""
     joined = bool(lead) and lead[-1].end == word.start and word.form in ("하", "되") and lead[-1].tag[0] in "NX"

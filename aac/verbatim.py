@@ -36,13 +36,20 @@ def said_at(sentence: str, level: str) -> str:
     ending = {"반말": "야" if copula else "어", "해요체": "에요" if copula else "어요"}.get(level, "")
     if not ending:
         ending = "어요" if not asked and _may_bid(tokens) else "습니까" if asked else "습니다"
-    word = text.rfind(" ") + 1
-    said = text[:word] + join(
-        [*((token.form, token.tag) for token in tokens[:-1] if token.start >= word), (ending, "EF")]
+    first = _predicate_at(tokens, text.rfind(" ") + 1)
+    said = text[: tokens[first].start] + join(
+        [*((token.form, token.tag) for token in tokens[first:-1]), (ending, "EF")]
     )
     if level != "반말":
         said = re.sub(r"(^|\s)(나|내)(?=는|가|도|를|한테|에게|\s)", lambda found: found[1] + _HUMBLE[found[2]], said)
     return said + ("?" if asked else ".")
+
+
+def _predicate_at(tokens: Sequence[Any], word: int) -> int:
+    """The place of the last word's predicate; of a copula, of the noun before it, which its form goes by."""
+    inside = [place for place, token in enumerate(tokens) if token.start >= word and token.tag[0] in "VXE"]
+    first = inside[0] if inside else len(tokens) - 2
+    return first - 1 if tokens[first].tag.startswith("VCP") and first else first
 
 
 def _may_bid(tokens: Sequence[Any]) -> bool:

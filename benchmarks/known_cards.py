@@ -16,10 +16,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from aac.pictures import open_picture
 from aac.rules import card_keyword
+from dataset.prepare.cards import pictures_in
 from train.models.known_cards import KNOWN, KnownCards
 
 DRAWN = 200
@@ -46,6 +47,7 @@ STORED: dict[str, Callable[[Image.Image], Image.Image]] = {
     "border of 20 %": lambda picture: ImageOps.expand(picture, picture.width // 5, "white"),
     "shift by 5 %": lambda picture: shifted(picture, 0.05),
     "shift by -5 %": lambda picture: shifted(picture, -0.05),
+    "paler, greyer": lambda picture: ImageEnhance.Color(ImageEnhance.Brightness(picture).enhance(0.9)).enhance(0.7),
     "turn by 3 degrees": lambda picture: picture.rotate(3, Image.Resampling.BICUBIC, fillcolor="white"),
 }
 
@@ -83,18 +85,22 @@ def white(draw: np.random.Generator) -> Image.Image:
 
 def measure(images: Path, others: Path | None) -> list[tuple[str, int, float, float]]:
     """Of each kind of picture: its name, how many, the share that is known, and the share that is rightly read."""
-    paths = sorted(images.glob("*.png"))
-    pictures, words = [open_picture(path) for path in paths], [card_keyword(path.name) for path in paths]
+    paths = pictures_in(images)
+    pictures, words = [open_picture(path) for path in paths], list(map(_word, paths))
     cards = KnownCards.of(pictures, words)
     rows = [_row(name, cards, [change(picture) for picture in pictures], words) for name, change in STORED.items()]
     draw = np.random.default_rng(0)
     for kind in (noise, gradient, photo, shapes, white):
         rows.append(_row(f"no card: {kind.__name__}", cards, [kind(draw) for _ in range(DRAWN)], [""] * DRAWN))
     if others:
-        strange = sorted(others.glob("*.png"))
-        told = [card_keyword(path.name) for path in strange]
+        strange = pictures_in(others)
+        told = list(map(_word, strange))
         rows.append(_row("no card: other drawings", cards, [open_picture(path) for path in strange], told))
     return rows
+
+
+def _word(path: Path) -> str:
+    return card_keyword(path.name) or path.stem
 
 
 def _row(

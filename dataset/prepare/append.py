@@ -64,7 +64,7 @@ def _cards(options: Options) -> str:
                 f"{options.images / card['file']}: {why}, and rows stand on it: restore it, or run without --append "
                 "to make everything anew"
             )
-        if {**now, "sha256": ""} != {**card, "sha256": ""}:
+        if now["keyword"] != card["keyword"]:
             log.warning("      %s: its label changed; rows stand on the old one, which stays", card["file"])
     write_json(path, {**found, "cards": [*old, *fresh.values()]})
     return f"[1/8] cards: {len(fresh)} new beside {len(old)} -> cards.json"
