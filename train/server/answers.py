@@ -104,9 +104,12 @@ class Answerer:
                 found[place] = failed()
         places = list(requests)
         for place, three in zip(places, self._threes(questions, requests), strict=True):
-            found[place] = (
-                three if isinstance(three, ApiError) else self._answer(questions[place], requests[place], three)
-            )
+            try:
+                wrong = isinstance(three, ApiError)
+                found[place] = three if wrong else self._answer(questions[place], requests[place], three)
+            except Exception as error:
+                report(error)
+                found[place] = failed()
         return [found[place] for place in range(len(questions))]
 
     def _threes(self, questions: Sequence[Question], requests: dict[int, Request]) -> list[list[Candidate] | ApiError]:
