@@ -302,6 +302,13 @@ def test_arrow_keys_two_switches_and_settings(browser: Browser, site: Site) -> N
     browser.keys(Keys.ENTER)
     browser.keys(Keys.SPACE)
     assert browser.run("return document.querySelector('button.marked') !== null"), marked
+    browser.width(768, 660)
+    browser.open(site.address)
+    browser.tap("시작하기")
+    browser.tab_to("놀이")  # the last folder, below the edge of the screen
+    under = "const box = document.activeElement.getBoundingClientRect(), bar = document.getElementById('bar');"
+    assert browser.run(f"{under} return bar.getBoundingClientRect().top - box.bottom") >= 0
+    browser.width(768)
     browser.open(site.address, theme="contrast", borders=False)
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
     browser.tap("시작하기")
