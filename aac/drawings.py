@@ -1,16 +1,21 @@
 """Drawings (SVG) as pictures: rasterised at one size, without anything that lies outside the file.
 
 The rasteriser reads whatever file a drawing names: what refers to anything but a part of itself or to a picture that it
-carries is taken out first.
+carries is taken out first. So are filters, of which a line can keep a processor busy for hours.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 SIDE = 512  # the longer side in pixels
 MOST_BYTES = 4_000_000
-_OWN = re.compile(r"#|data:image/", re.IGNORECASE)
+_OWN = re.compile(r"#|data:image/(?:png|jpe?g|gif|webp)[;,]", re.IGNORECASE)  # no drawing within a drawing
+_FILTER = re.compile(r"filter\s*:[^;}]*", re.IGNORECASE)
 
 
 def is_drawing(data: bytes) -> bool:
@@ -37,8 +42,21 @@ def rasterised(data: bytes) -> bytes:
     except ElementTree.ParseError as error:
         raise ValueError(f"a damaged drawing: {error}") from None
     for element in root.iter():
-        for name, value in list(element.attrib.items()):
-            if name.rpartition("}")[2] == "href" and not _OWN.match(value.strip()):
-                del element.attrib[name]
+        _tame(element)
     text = ElementTree.tostring(root, encoding="unicode")
     return bytes(resvg_py.svg_to_bytes(svg_string=text, width=SIDE, height=SIDE, skip_system_fonts=True))
+
+
+def _tame(element: Element) -> None:
+    """Take out of an element what leads outside, and filters."""
+    for child in list(element):
+        if str(child.tag).rpartition("}")[2] == "filter":
+            element.remove(child)
+        elif str(child.tag).rpartition("}")[2] == "style" and child.text:
+            child.text = _FILTER.sub("", child.text)
+    for name, value in list(element.attrib.items()):
+        own = name.rpartition("}")[2]
+        if own == "filter" or (own == "href" and not _OWN.match(value.strip())):
+            del element.attrib[name]
+        elif own == "style":
+            element.attrib[name] = _FILTER.sub("", value)

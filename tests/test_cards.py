@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -401,6 +402,26 @@ def test_a_drawing_is_a_card_and_reads_no_other_file(home: Path) -> None:
         assert open_picture(path).tobytes() == alone.tobytes(), href
     assert prepare(home, steps=["1", "2"]) == 0
     assert "50_컵.svg" in read_json(home / "dataset/processed/embeddings.json")["filenames"]
+
+
+def test_a_filter_cannot_keep_the_machine_busy(tmp_path: Path) -> None:
+    """Each of these would take minutes; what they would have been laid over is drawn."""
+    from aac.drawings import rasterised
+
+    heavy = '<filter id="f"><feTurbulence baseFrequency="0.5" numOctaves="100000000"/></filter>'
+    ways = (
+        '<g filter="url(#f)">%s</g>',
+        '<g style="filter:url(#f)">%s</g>',
+        "<style>g{filter:url(#f)}</style><g>%s</g>",
+    )
+    shape = '<rect width="9" height="9" fill="red"/>'
+    plain = rasterised(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{shape}</svg>'.encode())
+    nested = base64.b64encode(
+        f'<svg xmlns="http://www.w3.org/2000/svg">{heavy}{ways[0] % shape}</svg>'.encode()
+    ).decode()
+    for way in (*ways, f'%s<image width="9" height="9" href="data:image/svg+xml;base64,{nested}"/>'):
+        text = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{heavy}{way % shape}</svg>'
+        assert rasterised(text.encode()) == plain, way
 
 
 def test_a_drawing_that_is_none_or_a_bomb_is_refused(home: Path) -> None:
