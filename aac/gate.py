@@ -4,8 +4,9 @@ kept: no model, only what the sentence says.
 Reasons, in the order in which they are given:
 `empty`, `control_text` (tokens or mark-up), `not_hangul`, `particle_wrong` (이어폰야), `repeats` (a loop),
 `harm_wished` (`harm.py`), `card_missing`, `polarity_flipped` (of the sentence, and of every clause: `refusal.py`),
-`person_added`, `number_added`, `predicate_added` and `content_added` (`content.py`), `ungrammatical`, `order_wrong`,
-`tense_wrong`, `title_wrong` and `many_sentences` (`soundness.py`), `duplicate` (of an earlier candidate). All from
+`person_added`, `number_added`, `predicate_added` and `content_added` (`content.py`), `ungrammatical` (also `forms.py`),
+`question_lost`, `order_wrong`, `tense_wrong`, `title_wrong` and `many_sentences` (`soundness.py`), `duplicate` (of an
+earlier candidate). All from
 `card_missing` to `many_sentences` are judged only where the cards' words are known: without `keywords` the other seven
 remain. `unfinished`, an answer that was cut off, only the decoder can tell.
 """

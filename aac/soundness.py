@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from aac.forms import misshapen
 from aac.korean import Morph, analyse, speech_level
 from aac.lexicon import lookup
 
@@ -63,6 +64,8 @@ def ungrammatical(sentence: str, keywords: Sequence[str]) -> bool:
     stems = {word[:-1] for word in keywords if word.endswith("다") and _coda(word[:-1]) not in (0, _CODA_L)}
     bare = [f" {word}, " for word in keywords if word.endswith("다") and len(word) > 1]
     listed = any(word in f" {sentence}" for word in bare)
+    if any(misshapen(sentence.strip(), tuple(keywords))):
+        return True
     return listed or _broken(sentence.strip()) or not stems.isdisjoint(re.findall("[가-힣]+", sentence))
 
 

@@ -28,10 +28,10 @@ from aac.lexicon import lookup
 from aac.persona import LEVELS, Persona
 from aac.records import Sample
 from aac.register import levels
-from train.scoring.forms import misshapen
 from train.scoring.functions import function_of
 from train.scoring.senses import says
 from train.scoring.titles import called_wrongly
+from train.scoring.wording import wrong_forms
 
 LEAST_CONTEXTS, MANY_CONTEXTS = 6, 21  # that tell context_relevance at all, and without a wider interval
 AHEAD = frozenset({"내일", "나중에"})  # cards
@@ -74,8 +74,8 @@ def addition(text: str, sample: Sample) -> float:
 
 
 def grammatical(text: str, sample: Sample) -> float:
-    """1 if every form of the candidate is Korean (`forms.py`, which also asks the gate)."""
-    return float(bool(text) and not any(misshapen(text, sample.keywords)))
+    """1 if every form of the candidate is Korean (the gate's forms, and no predicate twice)."""
+    return float(bool(text) and not any(wrong_forms(text, sample.keywords)))
 
 
 def tense(text: str, sample: Sample) -> float:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from aac.gate import comparable
 from aac.korean import analyse
 from aac.lexicon import lookup
-from train.scoring.forms import misshapen
 from train.scoring.suite import Asked
 from train.scoring.titles import called_wrongly, is_partner
-from train.scoring.wording import START, people, said, strangers, table
+from train.scoring.wording import START, people, said, strangers, table, wrong_forms
 
 _DENIED = re.compile(
     rf"싫|{START}(?:안|못)(?=[ 돼되하해할한])|않|못[하해한할]|지는? ?(?:마|말)|마세요|마십|말(?:고|아)|그만"
@@ -96,7 +95,7 @@ def faults(asked: Asked, text: str) -> list[Fault]:
     given = " ".join(asked.context.public().values())
     others = strangers(text, asked.cards, asked.may, given) | _other_people(asked, text, given)
     found += [Fault("added", word) for word in sorted(others - called - _partner(asked, text))]
-    found += [Fault("ungrammatical", why) for why in (*misshapen(text, asked.cards), *_LISTED.findall(text))]
+    found += [Fault("ungrammatical", why) for why in (*wrong_forms(text, asked.cards), *_LISTED.findall(text))]
     return found + [Fault("wrong_register", why) for why in _wrong_level(asked.level, text)]
 
 

@@ -8,16 +8,20 @@ patterns for cards that a sentence must not say, `unnoticed` those that any sent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from aac.forms import START, misshapen
 from aac.io import read_json
 from aac.lexicon import load_lexicon, lookup
+from aac.soundness import ungrammatical
 
 WORDS_FILE = Path(__file__).with_name("wording.json")
-START = r"(?<![가-힣])"
+_ONCE = ("고마워요", "미안해요", "축하해요")
+_OFTEN = ("하다", "있다", "없다", "보다", "가다", "오다", "원하다", "좋다")
 # What may follow a noun of one syllable, which begins too many other words.
 JOSA = (
     "(?:이랑|랑|하고|과|와|을|를|이|가|은|는|도|만|에서|에게|에는|에도|에|한테|께|으로|로|의|까지|부터|요|이요|예요|이에요|이야|야|"
@@ -91,3 +95,21 @@ def people() -> tuple[str, ...]:
     """Words for persons, the longest first."""
     named = [card.keyword for card in load_lexicon() if card.category == "person"]
     return tuple(sorted([*named, *table()["people"]], key=len, reverse=True))
+
+
+def wrong_forms(text: str, cards: Sequence[str]) -> Iterator[str]:
+    """What of a sentence nobody says: by its letters, by the gate, and a card's predicate said twice in it."""
+    yield from misshapen(text, cards)
+    yield from _said_twice(text, cards)
+    if ungrammatical(text, cards):
+        yield "as the gate says"
+
+
+def _said_twice(text: str, cards: Sequence[str]) -> Iterator[str]:
+    """일어나서 못 일어나요."""
+    for card in set(cards):
+        found = lookup(card)
+        if found and cards.count(card) == 1 and (found.pos in ("verb", "adjective") or card in _ONCE):
+            begun = Counter(m.group()[0] for m in said(card).finditer(text))
+            if card not in _OFTEN and max(begun.values(), default=0) > 1:
+                yield f"{card} twice"

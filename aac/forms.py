@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from aac.lexicon import load_lexicon, lookup
-from aac.soundness import ungrammatical
-from train.scoring.wording import START, said
+
+START = r"(?<![가-힣])"  # of a word
 
 _BROKEN = re.compile(
     "|".join((
@@ -36,15 +36,13 @@ _OTHERWISE = ("이", "말", "소", "차", "배", "새", "눈")
 _SEASONS = ("가을", "마을", "노을", "고을")
 _FELT = "아프|아파|아픈|배고|배가 고|목마|목말|졸리|졸려|피곤|심심|외로|어지|추워|추운|춥|더워|더운|덥"
 _THINGS = ("food", "fruit", "drink", "clothes", "thing", "media", "study", "vehicle")
-_ONCE = ("고마워요", "미안해요", "축하해요")
-_OFTEN = ("하다", "있다", "없다", "보다", "가다", "오다", "원하다", "좋다")
 _HANDLED = ("벗", "입", "쓰", "찾", "읽", "켜", "끄", "열고", "열어", "닫")
 _FELT_FOR = ("무서", "무섭", "좋", "싫", "예쁘", "예뻐", "화나", "화났", "아프", "아파", "속상", "미안")
 _HELPED = ("person", "study", "toy")
 
 
 def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
-    """The places of a sentence that are no Korean, also by the gate's judgement."""
+    """The places of a sentence that are no Korean."""
     if m := _BROKEN.search(text):
         yield m.group()
     yield from (run for run in re.findall("[A-Za-z]+", text) if run != "TV" and run not in " ".join(cards))
@@ -52,15 +50,12 @@ def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
     yield from (" ".join(pair) for pair in pairwise(words) if _unlike_neighbours(*pair))
     yield from (" ".join(pair) for pair, times in Counter(pairwise(words)).items() if times > 1)
     yield from (word for word in words if _wrong_particle(word) or word in _bare_stems())
-    yield from _said_twice(text, cards)
     yield from _dictionary_forms(text)
     yield from _things_that_feel(text)
     parts = [part.strip(" .?!") for part in text.split(",")]
     verbal = any(part.endswith("다") for part in parts)
     if len(parts) > (1 if verbal else 2) and all(part in cards for part in parts):
         yield "a list"
-    if ungrammatical(text, cards):
-        yield "as the gate says"
 
 
 def _coda(word: str) -> int:
@@ -105,16 +100,6 @@ def _wrong_case(one: str, other: str) -> bool:
         return re.match(r"갈|가고|가$", other) is not None
     thing = _category(other) or _category(other[:-1])
     return one[-1:] in ("이", "가") and _category(one[:-1]) == "body" and thing in _THINGS
-
-
-def _said_twice(text: str, cards: Sequence[str]) -> Iterator[str]:
-    """A card's predicate twice in one sentence: 일어나서 못 일어나요."""
-    for card in set(cards):
-        found = lookup(card)
-        if found and cards.count(card) == 1 and (found.pos in ("verb", "adjective") or card in _ONCE):
-            begun = Counter(m.group()[0] for m in said(card).finditer(text))
-            if card not in _OFTEN and max(begun.values(), default=0) > 1:
-                yield f"{card} twice"
 
 
 def _object(word: str) -> bool:
