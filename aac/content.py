@@ -74,11 +74,11 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _content(morphs: Sequence[Morph]) -> list[str]:
-    """Nouns and the dictionary forms of predicates, without 오다 of 먹고 왔어요 and 길 of 가는 길이에요."""
+    """Nouns and the dictionary forms of predicates, without 오다 of 먹고 왔어요, 길 of 가는 길이에요, 지 of 가는지."""
     found = []
     for place, (form, tag) in enumerate(morphs):
         before = morphs[place - 1] if place else Morph("", "")
-        if tag in _NOUNS and not (form == "길" and before.tag == "ETM"):
+        if tag in _NOUNS and not (form in ("길", "지") and before.tag == "ETM"):
             found.append(form)
         elif tag in _PREDICATES and not (form == "오" and before.form in ("고", "그리고", "다가", "다")):
             found.append(form + "다")

@@ -101,7 +101,7 @@ def _bad_pair(before: Morph, morph: Morph, after: Morph) -> bool:
     if form == "수" and tag in ("NNB", "NNG") and after.form in ("있", "없"):
         return before.tag != "ETM" and _coda(before.form) != _CODA_L
     if form == "생각" and after.tag == "VCP":
-        return before.tag == "MAG" or before.tag.startswith("JK")
+        return (before.tag == "MAG" and before.form != "잘") or before.tag.startswith("JK")  # 잘: 자다 as well
     return tag == "JKO" and after.tag == "VCP"  # 뭘이에요
 
 
