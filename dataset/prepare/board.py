@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aac import obf
+from aac.drawings import is_drawing
 from aac.fonts import korean_font, wrapped
 from aac.io import UserError, write_atomic, write_json
 from aac.pictures import PictureError, decoded, plain
@@ -24,7 +25,6 @@ from dataset.prepare.options import Options
 log = logging.getLogger("aac")
 LIST = "board.json"
 SIZE = 224
-_MOST_DRAWING = 1_000_000  # bytes of an SVG file
 # What a drawing could reach beyond itself: an entity, a file, an address.
 _REACHES_OUT = re.compile(rb"<!ENTITY|href\s*=\s*[\"'](?!\s*(?:#|data:image/(?:png|jpeg);))|url\(\s*[\"']?(?!#)")
 
@@ -102,22 +102,9 @@ def _as_png(data: bytes, word: str) -> bytes:
     Raises:
         PictureError: damaged, or a drawing that reaches out of its file.
     """
-    if b"<svg" in data[:4096]:
-        return _drawn(data, word)
+    if is_drawing(data) and _REACHES_OUT.search(data):
+        raise PictureError(word, "a drawing (SVG) that names other files")
     return _png(plain(decoded(data, word), name=word))
-
-
-def _drawn(svg: bytes, word: str) -> bytes:
-    import resvg_py
-    from PIL import Image
-
-    if len(svg) > _MOST_DRAWING or _REACHES_OUT.search(svg):
-        raise PictureError(word, "a drawing (SVG) that is too large, or names other files")
-    try:
-        picture = resvg_py.svg_to_bytes(svg_string=svg.decode(), width=SIZE, skip_system_fonts=True)
-    except (ValueError, OSError) as error:
-        raise PictureError(word, f"damaged drawing (SVG): {error}") from None
-    return _png(plain(Image.open(io.BytesIO(picture)), name=word))
 
 
 def _word_card(word: str) -> bytes:
