@@ -34,6 +34,33 @@ PUBLISHED: dict[str, Any] = {
     "eos_token_id": 2,
     "pad_token_id": 32000,
 }
+# Qwen3-VL-2B-Instruct's.
+PUBLISHED_QWEN3_VL: dict[str, Any] = {
+    "text_config": {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 151936,
+        "max_position_embeddings": 262144,
+        "rope_theta": 5000000,
+        "rope_scaling": {"rope_type": "default", "mrope_section": [24, 20, 20], "mrope_interleaved": True},
+    },
+    "vision_config": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "depth": 24,
+        "num_heads": 16,
+        "patch_size": 16,
+        "out_hidden_size": 2048,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+    "tie_word_embeddings": True,
+}
+GEOMETRIES = {"phi3_vision": PUBLISHED, "qwen3_vl": PUBLISHED_QWEN3_VL}
 
 
 def machine() -> str:

@@ -18,11 +18,8 @@ WORDS = ["물", "사과", "학교", "엄마", "공", "밥"]
 SENTENCES = ["물을 마시고 싶어요.", "사과 주세요.", "학교에 가요.", "엄마랑 놀래요?", "공 있어요?", "밥 더 주세요."]
 
 
-def tiny_settings(**changes: Any) -> dict[str, Any]:
-    """A validated config of a two-layer model."""
-    from train.config.train_config import validate
-
-    backbone = {
+TINY: dict[str, dict[str, Any]] = {
+    "phi3_vision": {
         "hidden_size": 32,
         "intermediate_size": 64,
         "num_hidden_layers": 4,
@@ -43,8 +40,43 @@ def tiny_settings(**changes: Any) -> dict[str, Any]:
             "image_size": 28,
             "patch_size": 7,
         },
-    }
-    plain = {"backbone": backbone, "model_size": "tiny", "device": "cpu", "gradient_checkpointing": False}
+    },
+    "qwen3_vl": {
+        "text_config": {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "max_position_embeddings": 512,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+        },
+        "vision_config": {
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "depth": 3,
+            "num_heads": 2,
+            "patch_size": 7,
+            "out_hidden_size": 32,
+            "num_position_embeddings": 25,
+            "deepstack_visual_indexes": [0, 1],
+        },
+        "tie_word_embeddings": True,
+        "image_token_id": 5,
+        "video_token_id": 6,
+        "vision_start_token_id": 3,
+        "vision_end_token_id": 4,
+    },
+}
+
+
+def tiny_settings(model_type: str = "phi3_vision", **changes: Any) -> dict[str, Any]:
+    """A validated config of a four-layer model whose cards take four positions."""
+    from train.config.train_config import validate
+
+    plain = {"model_type": model_type, "model_size": "tiny", "device": "cpu", "gradient_checkpointing": False}
+    plain |= {"backbone": TINY.get(model_type, {})} | ({"card_tokens": 4} if model_type == "qwen3_vl" else {})
     plain |= {"persona_tokens": 2, "context_width": 16, "max_new_tokens": 8, "num_workers": 0, "vocab_size": 400}
     return validate({**plain, **changes})
 
@@ -63,19 +95,25 @@ def pictures(count: int = 6) -> list[Any]:
     return drawn
 
 
-def fresh_model(centroids: Any = None, tokenizer: Any = None, reading: Any = None, **changes: Any) -> Any:
+def fresh_model(
+    centroids: Any = None,
+    tokenizer: Any = None,
+    reading: Any = None,
+    model_type: str = "phi3_vision",
+    **changes: Any,
+) -> Any:
     """A model whose gates, persona, cluster and style weights are all away from zero."""
     import torch
 
     from train.models.aac_multimodal_model import AACMultimodalModel
-    from train.models.phi3_vision import CHAT
+    from train.models.backbones import model_class
     from train.models.prompt import train_tokenizer
 
     words = [*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"]
-    tokenizer = tokenizer or train_tokenizer(words, 400, CHAT.control)
+    tokenizer = tokenizer or train_tokenizer(words, 400, model_class(model_type).chat.control)
     torch.manual_seed(0)
     centroids = torch.randn(5, 16) if centroids is None else centroids
-    model = AACMultimodalModel.build(tiny_settings(**changes), tokenizer, centroids, reading=reading)
+    model = AACMultimodalModel.build(tiny_settings(model_type, **changes), tokenizer, centroids, reading=reading)
     for block in model.context.blocks.values():
         torch.nn.init.constant_(block.gate, 0.7)
     return model.eval()

@@ -64,6 +64,7 @@ class OtherProcessor:
 
 class OtherConfig(Qwen2Config):
     model_type = "other"
+    card_tokens: int = 0
     tower = SimpleNamespace(hidden_size=WIDTH)
 
     @property

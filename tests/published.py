@@ -1,12 +1,13 @@
-"""A small model in the published layout, and settings to fine-tune it: what a pretrained backbone is in these tests."""
+"""Small models in the published layouts, and settings to fine-tune it: what a pretrained backbone is in these tests."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from conftest import SENTENCES, WORDS
+from conftest import SENTENCES, TINY, WORDS
 
 BACKBONE = {
     "hidden_size": 32,
@@ -33,20 +34,22 @@ BACKBONE = {
 }
 
 
-def tokenizer() -> Any:
-    from train.models.phi3_vision import CHAT
+def tokenizer(model_type: str = "phi3_vision") -> Any:
+    from train.models.backbones import model_class
     from train.models.prompt import train_tokenizer
 
-    return train_tokenizer([*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"], 400, CHAT.control)
+    words = [*WORDS, *SENTENCES, "사람: 성인, 여성", "상황: 장소 집, 상대 친구"]
+    return train_tokenizer(words, 400, model_class(model_type).chat.control)
 
 
-def write_published(folder: Path, seed: int = 1) -> Path:
+def write_published(folder: Path, seed: int = 1, model_type: str = "phi3_vision") -> Path:
     """Random weights, biases and separators away from zero, in the published layout with its tokenizer."""
-    from train.models.phi3_vision import Phi3VisionConfig, Phi3VisionForCausalLM
+    from train.models.backbones import model_class
 
-    words = tokenizer()
+    words, kind = tokenizer(model_type), model_class(model_type)
+    shape = BACKBONE if model_type == "phi3_vision" else louder(TINY[model_type])
     torch.manual_seed(seed)
-    model = Phi3VisionForCausalLM(Phi3VisionConfig(**BACKBONE, vocab_size=words.get_vocab_size()))
+    model = kind(kind.config_class(**shape, vocab_size=words.get_vocab_size()))
     for name, parameter in model.named_parameters():
         if name.endswith(("GN", "bias", "embedding")):
             torch.nn.init.normal_(parameter, std=0.5)
@@ -55,12 +58,19 @@ def write_published(folder: Path, seed: int = 1) -> Path:
     return folder
 
 
+def louder(shape: dict[str, Any]) -> dict[str, Any]:
+    """Weights so large that each counts."""
+    return {name: part | {"initializer_range": 0.2} if isinstance(part, dict) else part for name, part in shape.items()}
+
+
 def tuning(folder: Path, **changes: Any) -> dict[str, Any]:
     """A validated config that fine-tunes the model of `folder` with LoRA on the CPU."""
     from train.config.train_config import validate
 
     plain = {"model_path": str(folder), "model_size": "tiny", "device": "cpu", "lora_r": 4, "lora_dropout": 0.0}
     plain |= {"persona_tokens": 2, "context_width": 16, "max_new_tokens": 6, "num_workers": 0}
+    if json.loads((folder / "config.json").read_text())["model_type"] == "qwen3_vl":
+        plain |= {"model_type": "qwen3_vl", "card_tokens": 4}
     return validate({**plain, "gradient_checkpointing": False, **changes})
 
 
@@ -76,6 +86,7 @@ def tuned_model(folder: Path, **changes: Any) -> Any:
         for name, parameter in model.backbone.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.05)
-            elif "img_projection" in name and parameter.requires_grad:
+        for name, parameter in model.backbone.model.vision.projector.named_parameters():
+            if parameter.requires_grad and "lora_" not in name:
                 parameter.add_(torch.randn_like(parameter) * 0.05)
     return model.eval()

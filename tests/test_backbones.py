@@ -27,8 +27,28 @@ EVERYTHING = {"lora_vision": True, "lora_projector": True}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_published(tmp_path_factory.mktemp("published"))
+def phi3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_published(tmp_path_factory.mktemp("phi3_vision"))
+
+
+@pytest.fixture(scope="module", params=["phi3_vision", "qwen3_vl"])
+def folder(request: pytest.FixtureRequest, phi3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of each backbone: what holds for one holds for all."""
+    if request.param == "phi3_vision":
+        return phi3
+    return write_published(tmp_path_factory.mktemp(request.param), model_type=request.param)
+
+
+DECODER = {
+    "phi3_vision": {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"},
+    "qwen3_vl": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+}
+TOWER = {
+    "phi3_vision": {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"},
+    "qwen3_vl": {"qkv", "proj", "linear_fc1", "linear_fc2"},
+}
+# Adapted in the decoder's layers, and of the projector; Phi's third tower layer is never run.
+ADAPTED = {"phi3_vision": (3 * 4 + 2, {"0", "1"}), "qwen3_vl": (4 * 7 + 2 * 3, {"0", "1", "2"})}
 
 
 def learn(model: Any, cards: list[torch.Tensor], image_sizes: list[tuple[int, int]]) -> tuple[float, dict[str, Any]]:
@@ -57,20 +77,24 @@ def wide_rows(model: Any) -> list[Any]:
     return made
 
 
-def lora_names(model: Any) -> set[str]:
-    return {name.split(".lora_A")[0] for name, _ in model.backbone.named_parameters() if ".lora_A" in name}
+def lora_names(module: torch.nn.Module) -> set[str]:
+    return {name.split(".lora_A")[0] for name, _ in module.named_parameters() if ".lora_A" in name}
 
 
 # --- what trains ------------------------------------------------------------------------------------------------------
 
 
 def test_lora_stays_in_the_decoder_unless_asked(folder: Path) -> None:
-    assert all(name.startswith("model.layers.") for name in lora_names(tuned_model(folder)))
-    everywhere = lora_names(tuned_model(folder, **EVERYTHING))
-    tower = {name for name in everywhere if "img_processor" in name}
-    assert {name.rsplit(".", 1)[-1] for name in tower} == {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
-    assert {name.split("layers.")[1][0] for name in tower} == {"0", "1"}  # the third layer is never run
-    assert len(everywhere - tower) == 3 * 4 + 2
+    plain = tuned_model(folder)
+    kind = plain.config["model_type"]
+    assert {name.rsplit(".", 1)[-1] for name in lora_names(plain.backbone)} == DECODER[kind]
+    assert not lora_names(plain.backbone.model.vision)
+    everywhere = tuned_model(folder, **EVERYTHING).backbone
+    adapted = lora_names(everywhere.model.vision.tower)
+    assert {name.rsplit(".", 1)[-1] for name in adapted} == TOWER[kind]
+    others, layers = ADAPTED[kind]
+    assert {next(part for part in name.split(".") if part.isdigit()) for name in adapted} == layers
+    assert len(lora_names(everywhere)) - len(adapted) == others
 
 
 @pytest.mark.parametrize("changes", [{}, EVERYTHING, FROZEN_PROJECTOR])
@@ -80,7 +104,10 @@ def test_all_that_trains_gets_a_gradient_and_nothing_else(folder: Path, changes:
     trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
     reached = {name.removeprefix("backbone.") for name, grad in grads.items() if grad.abs().sum() > 0}
     assert trained <= reached and all(name in trained for name in reached if name.startswith("model."))
-    adapted = {"lora" in name for name in trained if "img_projection" in name}
+    projector = {id(p) for p in model.backbone.model.vision.projector.parameters()}
+    adapted = {
+        "lora" in name for name, p in model.backbone.named_parameters() if p.requires_grad and id(p) in projector
+    }
     assert adapted == ({True} if changes == EVERYTHING else set() if changes else {False})
 
 
@@ -95,9 +122,11 @@ def test_gradient_checkpointing_changes_no_number(folder: Path) -> None:
 
 
 def test_targets_outside_the_decoder_are_refused(folder: Path) -> None:
-    """`q_proj` is in the vision tower alone; PEFT would train that without a word."""
-    for targets in (["q_proj"], ["qkv_proj", "fc1"], ["nothing"]):
-        with pytest.raises(UserError, match="down_proj, gate_up_proj, o_proj, qkv_proj"):
+    """Those of the vision tower alone too: PEFT would train them without a word."""
+    kind = tuning(folder)["model_type"]
+    outside = sorted(TOWER[kind] - DECODER[kind])[0]
+    for targets in ([outside], [*sorted(DECODER[kind])[:1], outside], ["nothing"]):
+        with pytest.raises(UserError, match=", ".join(sorted(DECODER[kind]))):
             tuned_model(folder, lora_target_modules=targets)
 
 
@@ -141,11 +170,11 @@ def test_cards_are_cached_at_the_last_frozen_boundary(
 
 
 def test_the_cache_is_bounded_and_never_half_written(
-    folder: Path, cards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phi3: Path, cards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from train.data.features import CardFeatures
 
-    model, place = tuned_model(folder), tmp_path / "features"
+    model, place = tuned_model(phi3), tmp_path / "features"
     first = CardFeatures(model, cards, place)
     size = sum(path.stat().st_size for path in place.iterdir())
     model.config = {**model.config, "feature_cache_gb": 1.5 * size / 1e9}
@@ -165,13 +194,13 @@ def test_the_cache_is_bounded_and_never_half_written(
     assert torch.equal(CardFeatures(model, cards, place)[2], first[2])
 
 
-def test_several_processes_share_one_cache(folder: Path, cards: list[Path], tmp_path: Path) -> None:
+def test_several_processes_share_one_cache(phi3: Path, cards: list[Path], tmp_path: Path) -> None:
     """All want the same cards at once: one encodes them, the others wait and read (threads stand for processes)."""
     from concurrent.futures import ThreadPoolExecutor
 
     from train.data import features
 
-    model, encoded = tuned_model(folder), []
+    model, encoded = tuned_model(phi3), []
     compute = features._compute
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         patch.setattr(features, "_compute", lambda *given: (encoded.append(1), compute(*given)))
@@ -184,8 +213,10 @@ def test_a_card_keeps_its_cluster_while_the_tower_trains(folder: Path) -> None:
     before = backbones.pool_cards(plain.backbone, plain.encode_images(pictures())[0])
     views, _ = adapted.encode_images(pictures())
     assert torch.allclose(backbones.pool_cards(adapted.backbone, views), before, atol=1e-5)
-    vision = adapted.backbone.model.vision_embed_tokens
-    assert not torch.allclose(vision.encode(views[0])[0].mean(0), before[0], atol=1e-2)  # LoRA does change the tower
+    vision = adapted.backbone.model.vision
+    assert not torch.allclose(
+        vision.encode(views[0])[0, :, :16].mean(0), before[0], atol=1e-2
+    )  # LoRA does change the tower
     assert all(p.requires_grad for name, p in vision.named_parameters() if "lora_" in name)
 
 
@@ -219,17 +250,18 @@ def test_a_checkpoint_knows_its_base(folder: Path, tmp_path: Path) -> None:
 def test_a_half_size_base_interprets_with_its_projector_in_full_precision(folder: Path) -> None:
     base, words = backbones.build(tuning(folder), dtype=torch.bfloat16)
     model = AACMultimodalModel(base, words, tuning(folder), torch.randn(5, 16)).eval()
-    assert base.model.vision_embed_tokens.img_projection[0].weight.dtype == torch.float32
-    assert base.model.layers[0].self_attn.o_proj.base_layer.weight.dtype == torch.bfloat16
+    assert {p.dtype for p in base.model.vision.projector.parameters()} == {torch.float32}
+    adapted = [module for name, module in base.named_modules() if name.endswith("o_proj")]
+    assert {module.base_layer.weight.dtype for module in adapted} == {torch.bfloat16}
     assert len(set(model.generate_interpretation(**request(1)))) == 3
 
 
 # --- QLoRA ------------------------------------------------------------------------------------------------------------
 
 
-def test_four_bits_need_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_bits_need_bitsandbytes(phi3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    config = tuning(folder, device="cuda", load_in_4bit=True)
+    config = tuning(phi3, device="cuda", load_in_4bit=True)
     with pytest.raises(UserError, match="pip install bitsandbytes"):
         backbones.build(config)
 
@@ -245,7 +277,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_four_bits_are_asked_for_on_cuda_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked of transformers where there is CUDA; on a CPU the base is loaded whole and the log says so."""
     asked: dict[str, Any] = {}
-    model_class = backbones.model_class("phi3_vision")
+    model_class = backbones.model_class(tuning(folder)["model_type"])
     load = model_class.from_pretrained
 
     def record(path: Any, **settings: Any) -> Any:
@@ -300,7 +332,7 @@ def test_a_model_in_four_bits_trains_answers_and_is_saved(
 ) -> None:
     """With bitsandbytes' own modules, where it is installed: it computes on a CPU, too."""
     bitsandbytes = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install bitsandbytes")
-    kind = backbones.model_class("phi3_vision")
+    kind = backbones.model_class(tuning(folder)["model_type"])
     load = kind.from_pretrained.__func__
     monkeypatch.setattr(
         kind, "from_pretrained", classmethod(lambda cls, path, **told: load(cls, path, **told | {"device_map": "cpu"}))
@@ -312,7 +344,7 @@ def test_a_model_in_four_bits_trains_answers_and_is_saved(
 
     model = built()
     held = [path for path, m in model.backbone.named_modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
-    assert held and all(path.startswith("model.layers.") for path in held)
+    assert held and all(re.match(model.backbone.lora_parts["decoder"], path) for path in held)
     _, grads = learn(model.train(), *model.encode_images(pictures()))
     assert {name for name, p in model.backbone.named_parameters() if p.requires_grad} <= {
         name.removeprefix("backbone.") for name in grads
@@ -333,9 +365,9 @@ def test_a_model_in_four_bits_trains_answers_and_is_saved(
 
 @torch.no_grad()
 @pytest.mark.parametrize("scratch", [False, True])
-def test_the_rows_own_attention_gives_the_published_numbers(folder: Path, scratch: bool) -> None:
+def test_the_rows_own_attention_gives_the_published_numbers(phi3: Path, scratch: bool) -> None:
     """In the decoder, and in the tower, whose patches see every way: plain SDPA is the reference."""
-    backbone = fresh_model().backbone if scratch else backbones.build(tuning(folder))[0]
+    backbone = fresh_model().backbone if scratch else backbones.build(tuning(phi3))[0]
     views, _ = backbone.config.image_processor(1).images(pictures())
 
     def numbers() -> list[torch.Tensor]:
@@ -360,7 +392,8 @@ def test_the_command_trains_what_it_is_asked_to(
     from train.models import checkpoint
     from train.train import main
 
-    small = {key: tuning(folder)[key] for key in ("model_path", "model_size", "device", "lora_r", "persona_tokens")}
+    kept = ("model_type", "model_path", "model_size", "device", "lora_r", "persona_tokens", "card_tokens")
+    small = {key: tuning(folder)[key] for key in kept}
     small |= {"max_steps": 2, "batch_size": 4, "gradient_accumulation_steps": 1, "num_workers": 0, "use_fp16": False}
     small |= {"context_width": 16, "gradient_checkpointing": True, "learning_rate": 1e-2, **changes}
     (workspace / "tune.json").write_text(json.dumps(small), encoding="utf-8")
@@ -368,8 +401,8 @@ def test_the_command_trains_what_it_is_asked_to(
     assert main(["--workspace", str(workspace), "--config", str(workspace / "tune.json")]) == 0
     held = checkpoint.load(workspace / "train/checkpoints/best_model.pt")["model"]
     moved = {name for name, value in held.items() if "lora_B" in name and value.any()}
-    assert any("model.layers" in name for name in moved)
-    assert any("img_processor" in name for name in moved) == changes.get("lora_vision", False)
-    assert any("img_projection" in name for name in moved) == changes.get("lora_projector", False)
+    assert any("layers." in name and "vision" not in name for name in moved)
+    assert any("img_processor" in name or "visual.blocks" in name for name in moved) == ("lora_vision" in changes)
+    assert any("img_projection" in name or "merger" in name for name in moved) == ("lora_projector" in changes)
     backbone = {name for name in held if name.startswith("backbone.")}
     assert all("lora_" in name for name in backbone)

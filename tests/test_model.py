@@ -35,6 +35,12 @@ CONTEXTS = [
 ]
 
 
+@pytest.fixture(scope="module", params=["phi3_vision", "qwen3_vl"])
+def model(request: pytest.FixtureRequest) -> Any:
+    """Of each backbone: what holds for one holds for all."""
+    return fresh_model(model_type=request.param)
+
+
 def rows(model: Any) -> list[Row]:
     made = []
     for n in range(3):

@@ -248,7 +248,7 @@ def test_the_configs_choices_are_the_entries(monkeypatch: pytest.MonkeyPatch) ->
     assert validate({"model_type": "other", "lora_target_modules": ["o_proj"]})["lora_target_modules"] == ["o_proj"]
     assert validate({}) == TRAIN_CONFIG
     monkeypatch.delitem(BACKBONES, "other")
-    with pytest.raises(UserError, match="model_type must be one of phi3_vision, not 'other'"):
+    with pytest.raises(UserError, match="model_type must be one of phi3_vision, qwen3_vl, not 'other'"):
         validate({"model_type": "other"})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -426,6 +427,23 @@ def test_global_layout_has_one_view_and_no_separators() -> None:
     model.model.vision_embed_tokens.glb_GN.data.fill_(9.0)
     assert torch.equal(model(**sample).logits, logits)
     assert not torch.allclose(model(**sample | {"pixel_values": torch.randn(1, 1, 3, 84, 84)}).logits, logits)
+
+
+@pytest.mark.parametrize(("budget", "side"), [(36, 6), (35, 3), (9, 3), (8, 2), (3, 1)])
+@torch.no_grad()
+def test_a_budget_pools_the_whole_view(budget: int, side: int) -> None:
+    """Means of equal squares of what the projector reads, and as many positions as the processor counts."""
+    model = make_tiny(card_tokens=budget, vision_config={**tiny_config().vision_config, "image_size": 168})
+    processor = model.config.image_processor(4)
+    pixels, sizes = processor.images([Image.new("RGB", (200, 90), "red")])
+    vision = model.model.vision
+    features = vision.encode(pixels[0])
+    (shown,) = vision.project([features], [tuple(sizes[0].tolist())])
+    assert len(shown) == processor.num_tokens(tuple(sizes[0].tolist())) == side**2 <= budget
+    squares = features[0].view(6, 2, 6, 2, -1).transpose(1, 2).reshape(6, 6, -1)
+    share = 6 // side
+    first = vision.img_projection(squares[:share, :share].flatten(0, 1).mean(0))
+    assert (shown[0] - first).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("ids", [[1, -2, 1, -1], [1, -1, 1, -1], [1, -2], [-1, -1, -3]])

@@ -124,12 +124,18 @@ class InSave:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[dict[str, Any], list[dict]]]:
-    """An untouched workspace to copy, and what a run there gives that nobody disturbs."""
+def undisturbed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, tuple[dict[str, Any], list[dict]]]:
+    """An untouched workspace to copy, and what a run there gives that nobody disturbs; of Phi unless asked."""
     import conftest
 
     folder = tmp_path_factory.mktemp("undisturbed")
     workspace = conftest.workspace.__wrapped__(folder)
+    if (kind := getattr(request, "param", "phi3_vision")) != "phi3_vision":
+        own = {key: conftest.tiny_settings(kind)[key] for key in ("model_type", "backbone", "card_tokens")}
+        plain = json.loads((workspace / "tiny.json").read_text(encoding="utf-8"))
+        (workspace / "tiny.json").write_text(json.dumps(plain | own), encoding="utf-8")
     untouched = folder / "untouched"
     shutil.copytree(workspace, untouched)
     code, errors = run(arguments(workspace, *settings()), folder / "errors.txt")
@@ -152,7 +158,15 @@ _WITH_WORKERS = ("mid-accumulation", "at the epoch's end, after its save")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("moment", "workers"), [*((m, 0) for m in MOMENTS), *((m, 2) for m in _WITH_WORKERS)])
+@pytest.mark.parametrize(
+    ("undisturbed", "moment", "workers"),
+    [
+        *(("phi3_vision", moment, 0) for moment in MOMENTS),
+        *(("phi3_vision", moment, 2) for moment in _WITH_WORKERS),
+        ("qwen3_vl", "mid-epoch", 0),
+    ],
+    indirect=["undisturbed"],
+)
 def test_killed_and_resumed_is_undisturbed(undisturbed: Any, tmp_path: Path, moment: str, workers: int) -> None:
     untouched, expected = undisturbed
     workspace, errors = tmp_path / "run", tmp_path / "errors.txt"

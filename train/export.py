@@ -1,4 +1,4 @@
-"""Write a trained model in the published layout, its LoRA merged, for any program that reads Phi-3.5-Vision.
+"""Write a trained model in its backbone's published layout, its LoRA merged, for any program that reads that.
 
 python train/export.py --checkpoint train/checkpoints/best_model.pt --output merged
 
@@ -50,10 +50,13 @@ def export(checkpoint: str | Path, output: str | Path, dtype: str = "bf16", mode
     The folder appears whole or not at all: it is written beside its place and renamed.
 
     Raises:
-        UserError: no such checkpoint, another base than it was trained over, or `output` holds something.
+        UserError: no such checkpoint, another base than it was trained over, `output` holds something, or a precision
+            that the backbone cannot take.
     """
     import torch
 
+    from train.config.backbones import BACKBONES
+    from train.config.train_config import validate
     from train.models import checkpoint as files
     from train.models.aac_multimodal_model import AACMultimodalModel
     from train.models.lora import merge_lora
@@ -62,6 +65,9 @@ def export(checkpoint: str | Path, output: str | Path, dtype: str = "bf16", mode
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output {output}: holds something already; name a new folder")
     state = files.load(checkpoint)
+    fixed = BACKBONES[validate(state["config"], str(checkpoint))["model_type"]].fixed
+    if dtype == "fp16" and "use_fp16" in fixed:
+        raise UserError(f"--dtype fp16: {fixed['use_fp16']}")
     # Merged numbers are exact over the unquantised base, whatever trained over it.
     state["config"] |= {"load_in_4bit": False, "gradient_checkpointing": False}
     if model_path:
@@ -103,7 +109,7 @@ def write_model(model: AACMultimodalModel, folder: Path, dtype: Any) -> None:
                 shutil.copyfile(file, folder / file.name)
     own = model.state_dict()
     heads = {name: value.contiguous() for name, value in own.items() if not name.startswith("backbone.")}
-    kept = ("voice", "persona_tokens", "context_width", "cluster_weight", "num_crops")
+    kept = ("voice", "persona_tokens", "context_width", "cluster_weight", "num_crops", "card_tokens")
     settings = {key: model.config[key] for key in kept} | {"reading": model.encoder.reading.model_dump()}
     save_file(heads, folder / HEADS, metadata={"format": "pt", "config": json.dumps(settings)})
 

@@ -21,7 +21,8 @@ TRAIN_CONFIG: dict[str, Any] = {
     "model_path": "microsoft/Phi-3.5-vision-instruct",  # hub id or local folder in the published layout
     "backbone": {},  # a backbone configuration: trained from scratch; empty: weights from model_path
     "vocab_size": 3000,  # only from scratch: entries of the tokenizer trained on the training split
-    "num_crops": 1,  # local tiles a picture: 1 = 313 tokens a card, 4 = 757; simple drawings need 1
+    "num_crops": 1,  # phi3_vision: local tiles a picture: 1 = 313 positions a card, 4 = 757; simple drawings need 1
+    "card_tokens": 0,  # most positions a card takes, fewer are quicker; phi3_vision: 144, 36, 16 ..., 0 = by num_crops
     # --- LoRA (pretrained backbones)
     "use_lora": True,  # False tunes the whole decoder: 4B parameters with optimizer states
     "lora_r": 64,  # rank: higher learns more and saves larger files (64: 0.2 GB in half precision)
@@ -93,6 +94,7 @@ PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoin
 RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "unknown_cards", "similarity_model", *PATH_KEYS)
 # What a model is: a warm start takes these from its checkpoint.
 ARCHITECTURE_KEYS = ("model_type", "model_size", "model_path", "backbone", "vocab_size", "num_crops", "use_lora")
+ARCHITECTURE_KEYS += ("card_tokens",)
 ARCHITECTURE_KEYS += ("lora_r", "lora_alpha", "lora_target_modules", "lora_vision", "lora_projector")
 ARCHITECTURE_KEYS += ("train_projector", "parts_off")
 ARCHITECTURE_KEYS += ("persona_tokens", "context_width", "cluster_weight")
@@ -121,7 +123,7 @@ _POSITIVE += ("eval_steps", "save_steps", "logging_steps", "max_length", "max_ch
 _POSITIVE += ("learning_rate", "head_learning_rate", "max_grad_norm", "eval_samples", "persona_tokens")
 _POSITIVE += ("context_width", "vocab_size", "max_skipped_steps")
 _NOT_NEGATIVE = ("max_steps", "warmup_steps", "early_stopping_patience", "vision_pretrain_steps", "num_workers")
-_NOT_NEGATIVE += ("weight_decay", "style_loss_weight", "cluster_weight", "generation_samples", "seed")
+_NOT_NEGATIVE += ("weight_decay", "style_loss_weight", "cluster_weight", "generation_samples", "seed", "card_tokens")
 _SHARES = ("persona_dropout", "context_dropout", "keyword_dropout", "style_dropout", "lora_dropout", "warmup_ratio")
 
 
@@ -132,7 +134,8 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
         UserError: an unknown key (the nearest is named), a wrong type, a value out of range, settings that contradict.
     """
     chosen = str(settings.get("model_type", TRAIN_CONFIG["model_type"]))
-    config = {**TRAIN_CONFIG, **(BACKBONES[chosen].settings if chosen in BACKBONES else {})}
+    defaults = {**TRAIN_CONFIG, **(BACKBONES[chosen].settings if chosen in BACKBONES else {})}
+    config = dict(defaults)
     for key, value in settings.items():
         if key not in TRAIN_CONFIG:
             near = difflib.get_close_matches(key, TRAIN_CONFIG, 1)
@@ -151,6 +154,9 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
     for key, allowed in _CHOICES.items():
         if config[key] not in allowed:
             raise UserError(f"{where}: {key} must be one of {', '.join(allowed)}, not {config[key]!r}")
+    for key, instead in BACKBONES[chosen].fixed.items():
+        if config[key] != defaults[key]:
+            raise UserError(f"{where}: {key} cannot be changed for {chosen}: {instead}")
     _check_together(config, settings, where)
     if config["lora_projector"]:
         config["train_projector"] = False
@@ -159,6 +165,15 @@ def validate(settings: dict[str, Any], where: str = "config") -> dict[str, Any]:
     if config["backbone"]:
         config["use_lora"] = False
     return config
+
+
+def runtime(asked: dict[str, Any], model_type: str) -> dict[str, Any]:
+    """A validated config's settings of the run, for a model of `model_type`: where the config is another backbone's,
+    what is merely TRAIN_CONFIG's default is not asked for (fp16 among it)."""
+    if asked["model_type"] == model_type:
+        return {key: asked[key] for key in RUNTIME_KEYS}
+    defaults = {**TRAIN_CONFIG, **BACKBONES[model_type].settings}
+    return {key: defaults[key] if asked[key] == TRAIN_CONFIG[key] else asked[key] for key in RUNTIME_KEYS}
 
 
 def _check_together(config: dict[str, Any], settings: dict[str, Any], where: str) -> None:

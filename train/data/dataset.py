@@ -71,7 +71,7 @@ class AACDataset(torch.utils.data.Dataset[Row]):
         if longest > self.max_length:
             raise UserError(
                 f"record {sample.id}: {longest} tokens with its longest answer exceed max_length {self.max_length}; "
-                "raise max_length, lower num_crops or shorten the record (nothing is cut inside a picture)"
+                "raise max_length, lower num_crops or card_tokens, shorten the record (nothing is cut inside a picture)"
             )
         return row
 

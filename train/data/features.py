@@ -156,7 +156,7 @@ def _compute(model: Network, paths: Sequence[Path], table_file: Path, limit: int
                     need = file.tell() / len(image_sizes) * len(paths) / 1e9
                     raise UserError(
                         f"feature_cache_gb is {limit / 1e9:g}, but the {len(paths)} cards take about {need:.1f} GB; "
-                        "raise it, or lower num_crops"
+                        "raise it, or lower num_crops or card_tokens"
                     )
         unfinished.replace(data_file)
     finally:

@@ -22,6 +22,7 @@ from train.models.batch import Batch
 from train.models.conditioning import NO_STYLE, STYLES, Memory, token_scale
 
 if TYPE_CHECKING:
+    from train.interpreter.requests import Ahead
     from train.models.network import Network
 
 # Taking rows out of the cache copies it, which costs about a step: worth it once this share has ended.
@@ -78,17 +79,27 @@ class _Live:
 
 
 class Prefilled:
-    """Requests whose prompts have been read once."""
+    """Requests whose prompts have been read once; `ahead`: what of a lone one's was read before."""
 
-    def __init__(self, model: Network, batch: Batch, features: Sequence[Tensor], image_sizes: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        model: Network,
+        batch: Batch,
+        features: Sequence[Tensor],
+        image_sizes: Sequence[Any],
+        ahead: Ahead | None = None,
+    ) -> None:
         self.model, self.batch = model, batch
         self.core = model.backbone.model
-        count, skip = batch.input_ids.shape  # of the prompts nobody reads more than keys and values
-        self.cache = SharedCache(range(count), STYLES * (model.config["max_new_tokens"] + 1))
+        count, length = batch.input_ids.shape
+        done = ahead.length if ahead else 0
+        self.cache = ahead.cache if ahead else SharedCache(range(count), STYLES * (model.config["max_new_tokens"] + 1))
+        self.cache.rewind(done)
+        told = {"skip": length - done, "past_key_values": self.cache, "use_cache": True}  # keys and values alone
         with _threads(self.core.config, batch.input_ids):
             self.inputs = model.embed(batch, features, image_sizes)
             self.memory = model.memory(batch)
-            model.hidden_states(batch, self.inputs, skip=skip, past_key_values=self.cache, use_cache=True)
+            model.hidden_states(batch, self.inputs, done, **told)
         self.visible = batch.segments == 0  # what is padding is not
         self.starts = (self.visible.sum(1) + self.inputs.shift)[:, None]
         self.lengths = self.starts[:, 0].tolist()
@@ -185,7 +196,7 @@ class Prefilled:
             position_ids=live.starts + steps,
             past_key_values=live.cache,
             use_cache=True,
-            after_layer=self.model.after_layer(live.memory),
+            after_layer=self.model.after_layer(live.memory.after()),
             lanes=live.cache.lanes,
         ).last_hidden_state
 

@@ -7,19 +7,22 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from aac.io import UserError
-from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, validate
+from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, runtime, validate
 from train.models import backbones, checkpoint, limits, parts
 from train.models.device import absent
 from train.models.known_cards import KnownCards
 from train.models.lora import fold_lora
 from train.models.network import Network
 from train.models.reading import Reading, check_same_prompt, stored, today
+
+if TYPE_CHECKING:
+    from train.interpreter.session import Session
 
 log = logging.getLogger("aac")
 
@@ -80,6 +83,14 @@ class AACMultimodalModel(Network):
 
         threes = interpret_requests(self, requests, temperature, seed)
         return [[c.public() if return_details else c.text for c in three] for three in threes]
+
+    def session(
+        self, persona_info: dict[str, Any] | None = None, context_info: dict[str, Any] | str | None = None
+    ) -> Session:
+        """An utterance read card by card, while somebody chooses: see `Session`."""
+        from train.interpreter.session import Session
+
+        return Session(self, persona_info, context_info)
 
     # ------------------------------------------------------------------ files
 
@@ -142,12 +153,12 @@ class AACMultimodalModel(Network):
         from tokenizers import Tokenizer
 
         _survive_forks()
-        asked = validate(config or {}, "config")
         own = validate(state["config"], where)
+        asked = validate(config or {"model_type": own["model_type"]}, "config")
         differing = [k for k, v in asked.items() if k not in RUNTIME_KEYS and v != own[k] and v != TRAIN_CONFIG[k]]
         if differing:
             log.warning("%s: the checkpoint's own settings are used for %s", where, ", ".join(differing))
-        settings = {**own, **{key: asked[key] for key in RUNTIME_KEYS}}
+        settings = {**own, **runtime(asked, own["model_type"])}
         device = settings["device"]
         if problem := absent(device):
             if torch.cuda.is_available():

@@ -36,7 +36,8 @@ class Vision(Protocol):
     """Pictures to the decoder's embeddings. V views, P patches, C the tower's width, D the decoder's."""
 
     tower: nn.Module
-    projector: nn.Module  # from the tower to the decoder; trained from scratch, its last module is linear
+    projector: nn.Module  # from the tower to the decoder
+    output: nn.Linear  # of the projector: gives the embeddings (asked for by the vision stage alone)
 
     def used_views(self, views: Tensor, image_size: Size) -> Tensor: ...  # the views of one picture worth encoding
     # (V, 3, H, W) to (V, P, C); a tower that is read at several depths gives (V, P, k C), its last layer first.
@@ -80,7 +81,8 @@ class Backbone(Protocol):
     """A vision-language model: a `PreTrainedModel` that reads and writes its published layout.
 
     `config`: `hidden_size`, `num_hidden_layers`, `tower.hidden_size`, `original_max_position_embeddings` (the length at
-    which cached keys become void; without such a switch, the greatest length), `image_processor(num_crops)`.
+    which cached keys become void; without such a switch, the greatest length), `image_processor(num_crops)`, and
+    `card_tokens`, which is set to that of TRAIN_CONFIG.
     """
 
     config: Any
@@ -137,7 +139,8 @@ def build(
             raise UserError(
                 "a backbone from scratch needs a tokenizer: train first, or load a checkpoint that holds one"
             )
-        shape = kind.config_class(**config["backbone"], vocab_size=tokenizer.get_vocab_size())
+        entries, budget = tokenizer.get_vocab_size(), config["card_tokens"]
+        shape = kind.config_class(**config["backbone"], vocab_size=entries, card_tokens=budget)
         with torch.random.fork_rng():
             torch.manual_seed(config["seed"])
             model = kind(shape)
@@ -153,6 +156,7 @@ def build(
     half = torch.bfloat16 if config["use_bf16"] else torch.float16 if config["use_fp16"] else torch.float32
     dtype = dtype or (half if on_gpu else torch.float32)
     loading: dict[str, Any] = {"dtype": dtype, "attn_implementation": SHARED_PREFIX}
+    loading["card_tokens"] = config["card_tokens"]
     if config["load_in_4bit"] and on_gpu:
         loading |= {"quantization_config": four_bits(dtype, kind.full_precision), "device_map": {"": config["device"]}}
     elif config["load_in_4bit"]:

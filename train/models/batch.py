@@ -61,6 +61,18 @@ class Batch(Tensors):
     records: list[int]  # each once, also where it takes several rows
     prefix: int  # positions that every row spends on its prompt
 
+    def first(self, length: int) -> Batch:
+        """Of prompts of one length: their first positions alone."""
+        parts = ("input_ids", "position_ids", "segments", "targets")
+        cut = {name: getattr(self, name)[:, :length] for name in parts}
+        return replace(self, **cut, prefix=min(self.prefix, length))
+
+    @property
+    def card_starts(self) -> Tensor:
+        """(B, 4): the position where each of a row's cards begins; any where there is none."""
+        tags = -torch.arange(1, self.cards.shape[1] + 1, device=self.input_ids.device)
+        return (self.input_ids[:, None] == tags[:, None]).int().argmax(-1)
+
     @property
     def label_tokens(self) -> int:
         return int((self.targets != IGNORE).sum())

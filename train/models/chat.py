@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,9 @@ class ChatFormat:
 
     `opening`, the persona's soft tokens, `user`, for each picture `before_picture`, its positions, `after_picture`, its
     word; persona, context, request; `reply`. An answer closes with `end`.
+
+    With `cards_last` persona and context stand before the pictures, and nothing that stands before a picture knows of
+    it: what has been read stays as it is when another card is tapped.
     """
 
     control: tuple[str, ...]  # a tokenizer trained from scratch gives them its first ids, in this order
@@ -23,6 +26,7 @@ class ChatFormat:
     reply: str
     end: str
     stops: tuple[str, ...]  # beside `end`: what ends an answer too
+    cards_last: bool = False
 
     def split(self, piece: str) -> list[str]:
         """A piece in order: control tokens' names, and the text between them."""
@@ -31,5 +35,6 @@ class ChatFormat:
     @property
     def needed(self) -> list[str]:
         """The control tokens that a tokenizer must know."""
-        pieces: Iterable[str] = (*astuple(self)[1:-1], *self.stops)
+        around = (self.opening, self.user, self.before_picture, self.after_picture, self.reply, self.end)
+        pieces: Iterable[str] = (*around, *self.stops)
         return [name for name in self.control if any(name in self.split(piece) for piece in pieces)]

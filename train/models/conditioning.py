@@ -38,15 +38,29 @@ class Conditions(Tensors):
 
 class Memory(NamedTuple):
     """What the context attention reads. `keys_values`: of each layer, made once, two of (B, heads, M, W / heads);
-    `exists`: which entries there are (B, M)."""
+    `exists`: which entries there are (B, M); `starts`: the position from which each may be read (B, M), None: any."""
 
     keys_values: dict[int, tuple[Tensor, Tensor]]
     exists: Tensor
+    starts: Tensor | None = None
 
     def rows(self, index: Tensor) -> Memory:
         """The memory of these rows (N,), in this order, a row as often as it is named."""
         chosen = {layer: (key[index], value[index]) for layer, (key, value) in self.keys_values.items()}
-        return Memory(chosen, self.exists[index])
+        return Memory(chosen, self.exists[index], None if self.starts is None else self.starts[index])
+
+    def after(self, positions: int | None = None) -> Memory:
+        """For hidden states that begin after so many positions; None: after the prompt, where all may be read."""
+        later = None if self.starts is None or positions is None else self.starts - positions
+        return self._replace(starts=later)
+
+    def seen(self, length: int) -> Tensor:
+        """Which entries each of `length` positions may read: (B, 1, length or 1, M)."""
+        exists = self.exists[:, None, None]
+        if self.starts is None:
+            return exists
+        places = torch.arange(length, device=exists.device)
+        return exists & (places[:, None] >= self.starts[:, None, None])
 
 
 def token_scale(embedding: nn.Embedding) -> Tensor:
@@ -128,8 +142,10 @@ class ContextAttention(nn.Module):
         gate = 1.0 if open_gates else 0.0
         self.blocks = nn.ModuleDict({str(i): _CrossAttention(hidden, width, self.heads, gate) for i in layers})
 
-    def memory(self, c: Conditions, embedding: nn.Embedding, centroids: Tensor) -> Memory:
-        """All that a batch's hidden states may read."""
+    def memory(
+        self, c: Conditions, embedding: nn.Embedding, centroids: Tensor, card_starts: Tensor | None = None
+    ) -> Memory:
+        """All that a batch's hidden states may read; `card_starts` (B, 4): from where on a card's cluster is known."""
         scale = token_scale(embedding)
         tokens = _linear(self.token, embedding(c.context_text.clamp(min=0)).detach().float() / scale)
         tokens = tokens + self.field(c.context_field) + self.position(c.context_position.clamp(max=_POSITIONS - 1))
@@ -148,13 +164,18 @@ class ContextAttention(nn.Module):
                 weights.append(self.cluster_weight)
         normed = [self.norm(entry) * weight for entry, weight in zip(entries, weights, strict=True)]
         entries = torch.cat(normed, dim=1)
-        return Memory({i: self.blocks[str(i)].read_keys(entries) for i in self.layers}, torch.cat(exists, dim=1))
+        exists, starts = torch.cat(exists, dim=1), None
+        if card_starts is not None and len(centroids):
+            behind = c.preferred_clusters.shape[1]
+            starts = functional.pad(card_starts, (exists.shape[1] - card_starts.shape[1] - behind, behind))
+        return Memory({i: self.blocks[str(i)].read_keys(entries) for i in self.layers}, exists, starts)
 
     def attend(self, layer: int, hidden: Tensor, memory: Memory) -> Tensor:
         """Hidden states (B, L, D) after decoder layer `layer`, with what they read from the memory."""
         if layer not in self.layers:
             return hidden
-        return hidden + self.blocks[str(layer)](hidden, *memory.keys_values[layer], memory.exists).to(hidden.dtype)
+        seen = memory.seen(hidden.shape[1])
+        return hidden + self.blocks[str(layer)](hidden, *memory.keys_values[layer], seen).to(hidden.dtype)
 
 
 class _CrossAttention(nn.Module):
@@ -172,9 +193,9 @@ class _CrossAttention(nn.Module):
         key, value = self.key_value(entries).chunk(2, dim=-1)
         return self._split(key), self._split(value)
 
-    def forward(self, hidden: Tensor, key: Tensor, value: Tensor, exists: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
         query = self._split(self.query(self.norm(hidden.to(self.norm.weight.dtype))))
-        read = attend(query, key, value, exists[:, None, None])
+        read = attend(query, key, value, seen)
         return torch.tanh(self.gate) * self.out(read.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""The Phi-3 decoder layer, computed where its output is read.
+"""Decoder layers, computed where their output is read.
 
-Weights and numbers are transformers' `Phi3DecoderLayer`'s. Two things differ. `skip`: of the last layer, a prompt's
-positions are read as keys and values only, so their queries, attention and MLP are left out. And queries, keys and
-values are split, rotated without copies of their halves: slices and halves cost a filled tensor each in the backward
-pass. Shapes: B rows, L positions, D width, d width of a head.
+Weights and numbers are transformers' own. Two things differ. `skip`: of the last layer, a prompt's positions are read
+as keys and values only, so their attention and MLP are left out. And queries and keys are rotated without copies of
+their halves, which cost a filled tensor each in the backward pass. Shapes: B rows, L positions, D width, H heads, d
+width of a head.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.phi3.modeling_phi3 import Phi3DecoderLayer, eager_attention_forward
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
 
 
 def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -27,8 +28,12 @@ def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(states * cos, states.roll(half, -1), signed)
 
 
-class DecoderLayer(Phi3DecoderLayer):
-    """One decoder layer under transformers' parameter names."""
+class ReadWhereNeeded:
+    """`forward` for a decoder layer of transformers that says how it makes `heads`."""
+
+    def heads(self, normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normed hidden states (B, L, D) to queries, keys and values, (B, H, L, d) each, not rotated."""
+        raise NotImplementedError
 
     def forward(
         self,
@@ -44,10 +49,7 @@ class DecoderLayer(Phi3DecoderLayer):
         attention_mask: what the attention back end takes, for all queries that are left.
         """
         attention = self.self_attn
-        kinds = (attention.config.num_attention_heads, *[attention.num_key_value_heads] * 2)
-        widths = [heads * attention.head_dim for heads in kinds]
-        projected = attention.qkv_proj(self.input_layernorm(hidden_states)).split(widths, dim=-1)
-        query, key, value = (part.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for part in projected)
+        query, key, value = self.heads(self.input_layernorm(hidden_states))
         cos, sin = (table[:, None] for table in position_embeddings)
         key = rotate(key, cos, sin)
         if past_key_values is not None:
@@ -70,3 +72,28 @@ class DecoderLayer(Phi3DecoderLayer):
         )
         hidden_states = hidden_states + self.resid_attn_dropout(attention.o_proj(read.flatten(2)))
         return hidden_states + self.resid_mlp_dropout(self.mlp(self.post_attention_layernorm(hidden_states)))
+
+
+class Phi3Layer(ReadWhereNeeded, Phi3DecoderLayer):
+    """Of Phi-3, whose queries, keys and values are one product."""
+
+    def heads(self, normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        attention = self.self_attn
+        kinds = (attention.config.num_attention_heads, *[attention.num_key_value_heads] * 2)
+        widths = [heads * attention.head_dim for heads in kinds]
+        projected = attention.qkv_proj(normed).split(widths, dim=-1)
+        return tuple(part.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for part in projected)
+
+
+class Qwen3VLLayer(ReadWhereNeeded, Qwen3VLTextDecoderLayer):
+    """Of Qwen3-VL, whose queries and keys are normed head by head."""
+
+    resid_attn_dropout = resid_mlp_dropout = staticmethod(lambda states: states)  # it has none
+
+    def heads(self, normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        attention = self.self_attn
+        shape = (-1, attention.head_dim)
+        query = attention.q_norm(attention.q_proj(normed).unflatten(-1, shape))
+        key = attention.k_norm(attention.k_proj(normed).unflatten(-1, shape))
+        value = attention.v_proj(normed).unflatten(-1, shape)
+        return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)

@@ -48,6 +48,13 @@ def hd_size(width: int, height: int, num_crops: int, tile: int) -> tuple[int, in
     return new_width, new_height, math.ceil(new_height / tile) * tile
 
 
+def pooled_side(half: int, card_tokens: int) -> int:
+    """The side of the square of tokens that a view of `half` x `half` is pooled to: at most `card_tokens` of them, all
+    of the same share; 0: not pooled."""
+    fitting = (side for side in range(half, 0, -1) if half % side == 0 and side**2 <= card_tokens)
+    return next(fitting, half)
+
+
 class Phi3VisionProcessor:
     """`<|image_N|>` prompts and PIL pictures to `input_ids` (image positions are -N), `pixel_values`, `image_sizes`.
 
@@ -58,6 +65,7 @@ class Phi3VisionProcessor:
         image_size, patch_size: of the vision tower.
         image_layout: "sub_glb" as published, or "global": the picture padded to a square, one view, no separators.
         white_background: lay transparent pictures on white; False is the published conversion.
+        card_tokens: see `Phi3VisionConfig`.
 
     Raises:
         UserError: settings that fit no tower.
@@ -71,6 +79,7 @@ class Phi3VisionProcessor:
         patch_size: int = 14,
         image_layout: str = "sub_glb",
         white_background: bool = True,
+        card_tokens: int = 0,
     ) -> None:
         if num_crops < 1:
             raise UserError(f"num_crops must be at least 1, not {num_crops}")
@@ -84,7 +93,8 @@ class Phi3VisionProcessor:
         self.patch_size = patch_size
         self.image_layout = image_layout
         self.white_background = white_background
-        self.identity = f"{num_crops}|{image_size}|{image_layout}"
+        self.side = pooled_side(image_size // patch_size // 2, card_tokens)
+        self.identity = f"{num_crops}|{image_size}|{image_layout}" + (f"|{self.side}" if card_tokens else "")
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **settings: Any) -> Self:
@@ -139,9 +149,9 @@ class Phi3VisionProcessor:
 
     def num_tokens(self, image_size: tuple[int, int]) -> int:
         """Positions that a picture of this size (height, width) takes in the prompt."""
-        grid = self.image_size // self.patch_size // 2
         if self.image_layout == "global":
-            return grid**2
+            return self.side**2
+        grid = self.image_size // self.patch_size // 2
         rows, columns = (int(side) // self.image_size for side in image_size)
         return (rows * columns + 1) * grid**2 + 1 + (rows + 1) * grid
 

@@ -137,19 +137,20 @@ class Network(nn.Module):
         row_sizes = [[image_sizes[card] for card in row] for row in cards]
         return Inputs(embeds, *self.backbone.positions(batch.position_ids, batch.input_ids, row_sizes), deeper)
 
-    def hidden_states(self, batch: Batch, inputs: Inputs, **kwargs: Any) -> Any:
+    def hidden_states(self, batch: Batch, inputs: Inputs, done: int = 0, **kwargs: Any) -> Any:
         """The backbone's output for whole rows, each answer blind to its siblings; its `last_hidden_state` is
-        (B, L - skip, D). `skip`: see `backbones.Core`."""
-        embeds = inputs.embeds
+        (B, L - skip, D). `skip`: see `backbones.Core`. `done`: so many first positions are in `past_key_values`, and
+        L are those that follow."""
+        embeds, deeper = inputs.embeds[:, done:], [deep[:, done:] for deep in inputs.deeper]
         device = embeds.device.type
         if torch.is_autocast_enabled(device):  # the residual stream too: of a half-size base it is half anyway
             embeds = embeds.to(torch.get_autocast_dtype(device))
         return self.backbone.model(
             inputs_embeds=embeds,
-            attention_mask=as_scores(row_mask(batch.segments, batch.prefix), embeds.dtype),
-            prefix=batch.prefix,
-            position_ids=inputs.positions,
-            after_layer=self.after_layer(self.memory(batch), inputs.deeper),
+            attention_mask=as_scores(row_mask(batch.segments, done or batch.prefix), embeds.dtype),
+            prefix=0 if done else batch.prefix,
+            position_ids=inputs.positions[..., done:],
+            after_layer=self.after_layer(self.memory(batch).after(done), deeper),
             **kwargs,
         )
 
@@ -166,7 +167,9 @@ class Network(nn.Module):
         return change
 
     def memory(self, batch: Batch) -> Memory:
-        return self.context.memory(batch.conditions, self.backbone.model.embed_tokens, self.centroids)
+        """What each row's hidden states may read. Where cards stand last, a cluster is known from its card on."""
+        starts = batch.card_starts if self.backbone.chat.cards_last else None
+        return self.context.memory(batch.conditions, self.backbone.model.embed_tokens, self.centroids, starts)
 
     # ------------------------------------------------------------------ loss
 

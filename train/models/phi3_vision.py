@@ -25,10 +25,11 @@ from transformers.models.phi3.modeling_phi3 import Phi3Model, Phi3PreTrainedMode
 
 from aac.io import UserError
 from train.models.chat import ChatFormat
-from train.models.decoder_layer import DecoderLayer
+from train.models.decoder_layer import Phi3Layer
 from train.models.fused import RMSNorm
-from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor
+from train.models.image_processing import IMAGE_LAYOUTS, Phi3VisionProcessor, pooled_side
 from train.models.published_call import PublishedGenerationMixin
+from train.models.published_weights import WholeWeights
 
 AfterLayer = Callable[[int, Tensor], Tensor]
 
@@ -56,10 +57,11 @@ CHAT = ChatFormat(
 
 
 class Phi3VisionConfig(Phi3Config):
-    """The published `config.json` as it is, and two optional keys of ours.
+    """The published `config.json` as it is, and three optional keys of ours.
 
     vision_config: another CLIP tower (any key of `CLIPVisionConfig`; what is left out is as published). Default: None.
     image_layout: "sub_glb" as published; "global": one view a picture, no separators, (grid / 2)^2 tokens.
+    card_tokens: 0, as the layout has it; above, the global view pooled to a square of at most so many tokens.
 
     Written back in the published layout, so that the published code can read it too.
     """
@@ -68,6 +70,7 @@ class Phi3VisionConfig(Phi3Config):
 
     vision_config: dict | None = None
     image_layout: str = "sub_glb"
+    card_tokens: int = 0
 
     def __post_init__(self, **kwargs: Any) -> None:
         if rope := kwargs.pop("rope_scaling", None):
@@ -90,10 +93,15 @@ class Phi3VisionConfig(Phi3Config):
         """The vision tower's configuration."""
         return CLIPVisionConfig(**{**PUBLISHED_TOWER, **(self.vision_config or {})})
 
+    @property
+    def layout(self) -> str:
+        return "global" if self.card_tokens else self.image_layout
+
     def image_processor(self, num_crops: int) -> Phi3VisionProcessor:
         """The processor that fits this tower, for pictures alone."""
+        tower = self.tower
         return Phi3VisionProcessor(
-            None, num_crops, self.tower.image_size, self.tower.patch_size, image_layout=self.image_layout
+            None, num_crops, tower.image_size, tower.patch_size, self.layout, card_tokens=self.card_tokens
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +113,8 @@ class Phi3VisionConfig(Phi3Config):
             output["rope_scaling"] = {"type": "su", **{key: rope[key] for key in ("short_factor", "long_factor")}}
         if output.get("vision_config") is None:
             output.pop("vision_config", None)
+        if not output["card_tokens"]:
+            output.pop("card_tokens")
         if output.get("dtype") is not None:
             output["torch_dtype"] = output["dtype"]  # the name that the published code's transformers reads
         return output
@@ -151,9 +161,10 @@ class VisionEmbedding(nn.Module):
     def __init__(self, config: Phi3VisionConfig) -> None:
         super().__init__()
         tower = config.tower
-        self.layout = config.image_layout
+        self.layout = config.layout
         self.image_size = tower.image_size
         self.grid = tower.image_size // tower.patch_size
+        self.pooled = pooled_side(self.grid // 2, config.card_tokens)
         merged = 4 * tower.hidden_size
         # The inner name is the published one; transformers' class alone would drop it.
         self.img_processor = nn.ModuleDict({"vision_model": CLIPVisionModel(tower)})
@@ -170,6 +181,10 @@ class VisionEmbedding(nn.Module):
     @property
     def projector(self) -> nn.Module:
         return self.img_projection
+
+    @property
+    def output(self) -> nn.Linear:
+        return self.img_projection[-1]
 
     def encode(self, pixel_values: Tensor) -> Tensor:
         """Views (V, 3, S, S) to patch features (V, P, C): CLIP's `hidden_states[-2]` without the class token.
@@ -198,7 +213,8 @@ class VisionEmbedding(nn.Module):
         width = features.shape[-1]
         views = features.reshape(-1, half, 2, half, 2, width).transpose(2, 3).reshape(-1, half, half, 4 * width)
         if self.layout == "global":
-            return views[0].flatten(0, 1)
+            squares = views[0].unflatten(0, (self.pooled, -1)).unflatten(2, (self.pooled, -1))
+            return squares.mean((1, 3)).flatten(0, 1)
         rows, columns = (int(side) // self.image_size for side in image_size)
         tiles = views[1:] if len(views) > 1 else views
         if len(tiles) != rows * columns:
@@ -229,13 +245,13 @@ class Phi3VisionModel(Phi3Model):
     """The decoder with its picture inputs, without the language head."""
 
     config: Phi3VisionConfig
-    _no_split_modules = ("DecoderLayer", "CLIPEncoderLayer")
+    _no_split_modules = ("Phi3Layer", "CLIPEncoderLayer")
 
     def __init__(self, config: Phi3VisionConfig) -> None:
         super().__init__(config)
         # The same weights: building them a second time would hold them twice.
         for layer in self.layers:
-            layer.__class__ = DecoderLayer
+            layer.__class__ = Phi3Layer
         for norm in (module for module in self.modules() if isinstance(module, Phi3RMSNorm)):
             norm.__class__ = RMSNorm
         self.rotary_emb = RotaryEmbedding(config)
@@ -290,7 +306,7 @@ class Phi3VisionModel(Phi3Model):
         )
 
 
-class Phi3VisionForCausalLM(PublishedGenerationMixin, Phi3PreTrainedModel):
+class Phi3VisionForCausalLM(WholeWeights, PublishedGenerationMixin, Phi3PreTrainedModel):
     """Phi-3.5-Vision with its language head, under the published names."""
 
     config: Phi3VisionConfig
@@ -322,22 +338,3 @@ class Phi3VisionForCausalLM(PublishedGenerationMixin, Phi3PreTrainedModel):
             "vision": rf"{vision}\.img_processor\.vision_model\.encoder\.layers\.({used})\..*(_proj|fc1|fc2)",
             "projector": rf"{vision}\.img_projection\.[02]",
         }
-
-    @classmethod
-    def from_pretrained(cls, path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
-        """A hub id or a folder in the published layout. Raises UserError that names missing, extra or misshapen
-        tensors: transformers alone fills missing ones at random."""
-        kwargs.setdefault("ignore_mismatched_sizes", True)  # so that all of them can be named below
-        model, info = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
-        problems = [
-            f"{len(names)} {kind}: {', '.join(sorted(names)[:4])}{', ...' if len(names) > 4 else ''}"
-            for kind, names in (
-                ("missing", info["missing_keys"]),
-                ("not of this model", info["unexpected_keys"]),
-                ("of another shape", [f"{key[0]} {list(key[1])}" for key in info["mismatched_keys"]]),
-            )
-            if names
-        ]
-        if problems:
-            raise UserError(f"{path}: tensors do not fit config.json ({'; '.join(problems)}); check the download")
-        return (model, info) if output_loading_info else model

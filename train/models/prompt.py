@@ -1,6 +1,7 @@
 """The prompt, one code for training and inference, and the tokenizer behind it.
 
-`[opening, persona slots, user, picture 1, its word, picture 2, …, persona, context, request, reply]`
+`[opening, persona slots, user, picture 1, its word, picture 2, …, persona, context, request, reply]`, or with persona
+and context before the pictures (`ChatFormat.cards_last`).
 
 What stands around users' text is the backbone's own (`chat.py`); ids equal its published processor's. Text of users is
 encoded as plain text: `<|end|>` typed in a persona field stays five characters of text.
@@ -51,6 +52,7 @@ class PromptEncoder:
             self._piece(piece)
             for piece in (chat.opening, chat.user, chat.before_picture, chat.after_picture, chat.reply)
         )
+        self.closing = [*self.text(f"{self.reading.requests[voice]}\n"), *self.reply]
         self.end = self.control[chat.end]
         self.stops = frozenset({self.end, *(self.control[name] for name in chat.stops)})
 
@@ -88,15 +90,14 @@ class PromptEncoder:
         self, image_tokens: Sequence[int], persona: Persona, context: Context, keywords: Sequence[str] | None = None
     ) -> list[int]:
         """Ids of a request; picture k takes `image_tokens[k-1]` positions of id -k."""
-        ids = [*self.opening, *[0] * self.slots, *self.user]
+        cards: list[int] = []
         for tag, count in enumerate(image_tokens, start=1):
             word = self.text(f"{spoken(keywords[tag - 1])}\n" if keywords else "\n")
-            ids += [*self.before, *[-tag] * count, *self.after, *word]
-        lines = {**self._lines(persona, context), "request": self.reading.requests[self.voice]}
-        for name, line in lines.items():
-            if line and name not in self.left_out:
-                ids += self.text(f"{line}\n")
-        return [*ids, *self.reply]
+            cards += [*self.before, *[-tag] * count, *self.after, *word]
+        lines = {name: line for name, line in self._lines(persona, context).items() if name not in self.left_out}
+        about = [i for line in lines.values() if line for i in self.text(f"{line}\n")]
+        told = [*about, *cards] if self.chat.cards_last else [*cards, *about]
+        return [*self.opening, *[0] * self.slots, *self.user, *told, *self.closing]
 
     def rendered(self) -> str:
         """How prompts look, whatever the tokenizer: in each voice, two cards with and without words, a persona and a

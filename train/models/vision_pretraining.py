@@ -83,10 +83,14 @@ def pretrain_tower(
     dictionary = functional.normalize(spelled, dim=-1).T.to(model.device)
     generator = torch.Generator().manual_seed(seed)
 
+    def shown(features: Tensor) -> list[Tensor]:
+        """What the decoder's first layer reads of pictures (B, P, C): (positions, D) each."""
+        projected = vision.project(list(features[:, None]), [image_size] * len(features))
+        return [tokens[:, : words.shape[1]] for tokens in projected]
+
     def scores(views: Tensor) -> Tensor:
         """(B, positions, names): how like each name each position is."""
-        features = vision.encode(views)
-        tokens = torch.stack(vision.project(list(features[:, None]), [image_size] * len(features)))
+        tokens = torch.stack(shown(vision.encode(views)))
         return functional.normalize(tokens, dim=-1) @ dictionary * SHARPNESS
 
     parameters = list(vision.parameters())
@@ -111,13 +115,10 @@ def pretrain_tower(
     vision.eval()
     with torch.no_grad():
         guesses = torch.cat([scores(views).mean(1).argmax(-1) for views in pixels.split(BATCH)])
-        features = list(vision.encode(pixels[:BATCH])[:, None])
-        shown = torch.cat(vision.project(features, [image_size] * len(features)))
         # Pictures as loud as words: the projector's output at the scale of the token embeddings.
-        last = vision.projector[-1]
-        factor = words.std() / shown.std()
-        last.weight.mul_(factor)
-        last.bias.mul_(factor)
+        factor = words.std() / torch.cat(shown(vision.encode(pixels[:BATCH]))).std()
+        vision.output.weight.mul_(factor)
+        vision.output.bias.mul_(factor)
     vision.tower.requires_grad_(False)
     optimizer.zero_grad(set_to_none=True)  # what is frozen must not weigh in the next stage's gradient norm
     return (guesses == targets).float().mean().item()
