@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import TINY
+from published import louder
 
-from benchmarks import full_size, generate_speed, gpu, memory, scaling, teacher_speed, train_speed
+from benchmarks import card_tokens, full_size, generate_speed, gpu, memory, scaling, teacher_speed, train_speed
 
 
 def written(path: Path) -> dict[str, Any]:
@@ -65,12 +67,27 @@ def test_the_gpu_benchmark_runs_in_a_small_size(tmp_path: Path) -> None:
     assert len(written(tmp_path / "gpu_answers.json")["rows"]) == 5
 
 
-def test_full_size_writes_loads_and_answers_a_small_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "shape"),
+    [([], gpu.SMALL), (["--model-type", "qwen3_vl", "--precisions", "int8"], louder(TINY["qwen3_vl"]))],
+)
+def test_full_size_writes_loads_and_answers_a_small_size(tmp_path: Path, more: list[str], shape: Any) -> None:
     output = tmp_path / "full.json"
-    assert full_size.main(["--work-dir", str(tmp_path), "--output", str(output)], gpu.SMALL) == 0
-    (row,) = written(output)["rows"]
-    assert row["finite"] and row["prompt tokens"] > 20 and len(row["new tokens"]) == 4
+    size = ["--work-dir", str(tmp_path), "--output", str(output), "--tokens", "2", "--cards", "1", "2"]
+    assert full_size.main([*size, *more], shape) == 0
+    rows = written(output)["rows"]
+    assert all(row["finite"] and row["new tokens"] == [2, 2, 2] for row in rows)
+    assert 20 < rows[0]["prompt tokens"] < rows[1]["prompt tokens"]
     assert list(tmp_path.iterdir()) == [output]  # the weights are gone
+
+
+def test_a_cards_budget_is_measured(tmp_path: Path) -> None:
+    output = tmp_path / "card_tokens.json"
+    shapes = {"phi3_vision": gpu.SMALL, "qwen3_vl": {**TINY["qwen3_vl"], "tie_word_embeddings": False}}
+    assert card_tokens.main(["--rounds", "1", "--output", str(output)], layers=2, geometries=shapes) == 0
+    rows = [row for row in written(output)["rows"] if row["backbone"] == "qwen3_vl"]
+    assert [row["positions a card"] for row in rows] == [196, 64, 36, 16]
+    assert rows[0]["T operations"] > rows[-1]["T operations"] > 0 and rows[0]["prefill s"] > 0
 
 
 def test_shards_have_the_published_names(tmp_path: Path) -> None:
