@@ -36,10 +36,20 @@ def interpret_requests(
     Raises:
         UserError: an argument is not what it must be.
     """
-    number = isinstance(temperature, Real) and not isinstance(temperature, bool)
-    if not number or not 0 <= temperature < math.inf:
-        raise UserError(f"temperature: a number from 0 (greedy) on is needed, not {shown(temperature)}")
-    return interpret_parsed(model, parse_requests(model, requests), temperature=float(temperature), seed=seed)
+    temperature = checked_temperature(temperature)
+    return interpret_parsed(model, parse_requests(model, requests), temperature=temperature, seed=seed)
+
+
+def checked_temperature(value: Any) -> float:
+    """A temperature as given.
+
+    Raises:
+        UserError: it is none.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise UserError(f"temperature: a number from 0 (greedy) on is needed, not {shown(value)}")
+    return float(value)
 
 
 def interpret_parsed(
@@ -75,7 +85,8 @@ def interpret_parsed(
 def _interpret_batch(
     model: Network, parsed: Sequence[Request], gated: bool, confidence: bool, temperature: float, seed: int
 ) -> list[list[Candidate]]:
-    session = Prefilled(model, *prompt_batch(model, parsed))
+    ahead = parsed[0].ahead if len(parsed) == 1 else None
+    session = Prefilled(model, *prompt_batch(model, parsed), ahead)
     decoded = session.decode({n: [] for n in range(STYLES * len(parsed))}, temperature, seed)
     # Candidates go by their number, request x 3 + style, as in `decoding.py`.
     told = [Candidate(model.encoder.decode(d.tokens), STYLE_NAMES[n % STYLES]) for n, d in decoded.items()]

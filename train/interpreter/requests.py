@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from aac.fields import shown, text_problem
@@ -32,6 +33,13 @@ ARGUMENTS = ("images", "persona_info", "context_info", "keywords")
 LONGEST_WORD = 60  # characters of a card's word
 
 
+class Ahead(NamedTuple):
+    """What was read of a request's prompt before: keys and values of its first positions, and of how many."""
+
+    cache: Any
+    length: int
+
+
 class EncodedCard(NamedTuple):
     """A picture as a request keeps it, encoded once: its features and size (`Network.encode_images`), and the known
     card that it was taken for, where the model has a table of them."""
@@ -47,7 +55,7 @@ class Request:
 
     `too_long`: `persona` and `context` as far as texts longer than trained were left out of them. `readings`: the card
     each picture was taken for; empty where the model has no table of known cards. `voice`: of a note about the person
-    (`third`) the speech level is not the person's.
+    (`third`) the speech level is not the person's. `ahead`: of its prompt, where a session read it card by card.
     """
 
     features: list[Tensor]
@@ -58,6 +66,7 @@ class Request:
     too_long: list[str] = field(default_factory=list)
     readings: list[CardReading] = field(default_factory=list)
     voice: str = "first"
+    ahead: Ahead | None = None
 
     @property
     def words(self) -> list[str] | None:
@@ -108,15 +117,29 @@ def parse_request(model: Network, request: Mapping[str, Any]) -> Request:
         raise UserError(f"no argument {shown(unknown[0])}; {hint}")
     images = _images(request.get("images"))
     keywords = _keywords(request.get("keywords"), len(images))
-    persona, context = Persona.parse(request.get("persona_info")), Context.parse(request.get("context_info"))
+    nothing = without_cards(model, request.get("persona_info"), request.get("context_info"))
+    return with_cards(model, nothing, _encoded(model, images), keywords)
+
+
+def without_cards(model: Network, persona_info: Any, context_info: Any) -> Request:
+    """A request before any card: who speaks, and where.
+
+    Raises:
+        UserError: as of `parse_request`.
+    """
+    persona, context = Persona.parse(persona_info), Context.parse(context_info)
     persona, context, gone = shortened(model.encoder, model.longest, persona, context)
     for name, fields in gone.items():
         log.warning("%s_info: %s: longer than what the model was trained on, left out", name, ", ".join(fields))
-    cards = _encoded(model, images)
+    return Request([], [], persona, context, None, list(gone), [], model.config["voice"])
+
+
+def with_cards(model: Network, request: Request, cards: Sequence[EncodedCard], keywords: list[str] | None) -> Request:
+    """The request with these cards instead of its own."""
+    features, image_sizes = [card.features for card in cards], [card.image_size for card in cards]
     readings = [card.reading for card in cards if card.reading]
     keywords = keywords and as_trained(model, keywords)
-    features, image_sizes = [card.features for card in cards], [card.image_size for card in cards]
-    return Request(features, image_sizes, persona, context, keywords, list(gone), readings, model.config["voice"])
+    return replace(request, features=features, image_sizes=image_sizes, keywords=keywords, readings=readings)
 
 
 def _encoded(model: Network, images: Sequence[Any]) -> list[EncodedCard]:
@@ -214,5 +237,5 @@ def prompt_batch(model: Network, parsed: Sequence[Request]) -> tuple[Batch, list
         first += len(counts)
         prompt = model.encoder.prompt(counts, request.persona, request.context, request.keywords)
         rows.append(Row(prompt, [], [], cards, request.persona, request.context))
-    clusters = model.image_clusters(features).cpu()
+    clusters = model.image_clusters(features).cpu() if features else torch.zeros(0)
     return collate(rows, model.encoder, clusters).to(model.device), features, image_sizes

@@ -46,7 +46,9 @@ class SharedCache:
             rows, heads, length, width = key.shape
             self.layers.append(tuple(key.new_empty(rows, heads, length + self.room, width) for _ in range(2)))
         if (short := self.length - self.layers[layer][0].shape[2]) > 0:
-            self.layers[layer] = tuple(functional.pad(part, (0, 0, 0, short)) for part in self.layers[layer])
+            self.layers[layer] = tuple(
+                functional.pad(part, (0, 0, 0, short + self.room)) for part in self.layers[layer]
+            )
         keys, values = (part[: len(key), :, : self.length] for part in self.layers[layer])
         keys[:, :, self.start :], values[:, :, self.start :] = key, value
         return keys, values
