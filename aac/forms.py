@@ -45,7 +45,6 @@ def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
     """The places of a sentence that are no Korean."""
     if m := _BROKEN.search(text):
         yield m.group()
-    yield from (run for run in re.findall("[A-Za-z]+", text) if run != "TV" and run not in " ".join(cards))
     words = [word.strip(".,?!~") for word in text.split()]
     yield from (" ".join(pair) for pair in pairwise(words) if _unlike_neighbours(*pair))
     yield from (" ".join(pair) for pair, times in Counter(pairwise(words)).items() if times > 1)

@@ -99,6 +99,7 @@ def people() -> tuple[str, ...]:
 
 def wrong_forms(text: str, cards: Sequence[str]) -> Iterator[str]:
     """What of a sentence nobody says: by its letters, by the gate, and a card's predicate said twice in it."""
+    yield from (run for run in re.findall("[A-Za-z]+", text) if run != "TV" and run not in " ".join(cards))
     yield from misshapen(text, cards)
     yield from _said_twice(text, cards)
     if ungrammatical(text, cards):
