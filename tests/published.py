@@ -69,8 +69,9 @@ def tuning(folder: Path, **changes: Any) -> dict[str, Any]:
 
     plain = {"model_path": str(folder), "model_size": "tiny", "device": "cpu", "lora_r": 4, "lora_dropout": 0.0}
     plain |= {"persona_tokens": 2, "context_width": 16, "max_new_tokens": 6, "num_workers": 0}
+    plain |= {"use_fp16": False}  # numbers are compared, also on a processor that has bf16
     if json.loads((folder / "config.json").read_text())["model_type"] == "qwen3_vl":
-        plain |= {"model_type": "qwen3_vl", "card_tokens": 4}
+        plain |= {"model_type": "qwen3_vl", "card_tokens": 4, "use_bf16": False}
     return validate({**plain, "gradient_checkpointing": False, **changes})
 
 

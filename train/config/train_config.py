@@ -66,6 +66,7 @@ TRAIN_CONFIG: dict[str, Any] = {
     "device": "cuda",  # cuda, cuda:N or cpu; several GPUs through `accelerate launch`
     "use_fp16": True,  # mixed precision with the loss scaler on CUDA; on a CPU fp32 is used and said
     "use_bf16": False,  # instead of fp16, on hardware that has it: no overflow, so no scaler; else fp32, and said
+    "quantize": "",  # interpreting on a CPU: int8, int4 hold the decoder's weights in 8 or 4 bits: less memory
     "gradient_checkpointing": True,  # less memory, about a third slower
     "num_workers": 2,  # processes that encode rows ahead; 0: the training process does. The result is the same
     # --- evaluation, logging, files
@@ -92,6 +93,7 @@ TRAIN_CONFIG: dict[str, Any] = {
 PATH_KEYS = ("processed_data", "clustering_results", "images_folder", "checkpoint_dir", "feature_cache_dir", "log_dir")
 # Settings of the run, which a checkpoint does not fix: `load_model(path, config)` takes them from the config.
 RUNTIME_KEYS = ("device", "use_fp16", "use_bf16", "max_new_tokens", "unknown_cards", "similarity_model", *PATH_KEYS)
+RUNTIME_KEYS += ("quantize",)
 # What a model is: a warm start takes these from its checkpoint.
 ARCHITECTURE_KEYS = ("model_type", "model_size", "model_path", "backbone", "vocab_size", "num_crops", "use_lora")
 ARCHITECTURE_KEYS += ("card_tokens",)
@@ -103,6 +105,7 @@ RESUMABLE_KEYS = (
     "device",
     "use_fp16",
     "use_bf16",
+    "quantize",
     "max_new_tokens",
     "unknown_cards",
     "similarity_model",
@@ -117,6 +120,7 @@ _CHOICES = {
     "unknown_cards": ("answer", "refuse"),
     "best_metric": ("val_loss",),
     "model_type": BACKBONES,
+    "quantize": ("", "int8", "int4"),
 }
 _POSITIVE = ("batch_size", "gradient_accumulation_steps", "num_epochs", "lora_r", "lora_alpha", "num_crops")
 _POSITIVE += ("eval_steps", "save_steps", "logging_steps", "max_length", "max_checkpoints", "max_new_tokens")

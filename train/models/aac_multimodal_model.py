@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from aac.io import UserError
 from train.config.train_config import RUNTIME_KEYS, TRAIN_CONFIG, runtime, validate
-from train.models import backbones, checkpoint, limits, parts
-from train.models.device import absent
+from train.models import backbones, checkpoint, limits, parts, quantized
+from train.models.device import absent, computes_in_bf16
 from train.models.known_cards import KnownCards
 from train.models.lora import fold_lora
 from train.models.network import Network
@@ -41,6 +41,7 @@ class AACMultimodalModel(Network):
         super().__init__(backbone, tokenizer, config, centroids, reading)
         parts.leave_out(self, config["parts_off"])
         self.folded = False  # LoRA is part of the weights
+        self.rounded = False  # `quantize`
 
     # ------------------------------------------------------------------ requests
 
@@ -111,7 +112,13 @@ class AACMultimodalModel(Network):
         return cls(backbone, tokenizer, config, centroids, reading)
 
     def save_model(self, path: str | Path, **extra: Any) -> None:
-        """Write a checkpoint that `load_model` reads (atomic; tensors and plain data only)."""
+        """Write a checkpoint that `load_model` reads (atomic; tensors and plain data only).
+
+        Raises:
+            UserError: the model's weights were rounded (`quantize`).
+        """
+        if self.rounded:
+            raise UserError("this model's weights were rounded to interpret (quantize); save it as it was trained")
         checkpoint.save(path, {**self.state(), **extra})
 
     @classmethod
@@ -128,8 +135,15 @@ class AACMultimodalModel(Network):
             UserError: no such file, a damaged one, one over another base model, or trained on other prompts; a GPU
                 that is not among those of this machine.
         """
-        model = cls.from_state(checkpoint.load(path), config, where=str(path))
+        model = cls.from_state(checkpoint.load(path), config, str(path), to_interpret=not to_train)
         model.folded = not to_train and model.config["use_lora"] and fold_lora(model.backbone)
+        if kind := model.config["quantize"] if not to_train else "":
+            if model.device.type != "cpu":
+                raise UserError("quantize is for a CPU: set device to 'cpu', or leave quantize out")
+            log.info("%d products of the decoder in %s", quantized.quantize(model.backbone, kind), kind)
+            model.rounded = True
+            if not computes_in_bf16("cpu"):
+                model.float()
         return model
 
     def train(self, mode: bool = True) -> AACMultimodalModel:
@@ -143,9 +157,15 @@ class AACMultimodalModel(Network):
 
     @classmethod
     def from_state(
-        cls, state: dict[str, Any], config: dict[str, Any] | None, where: str, dtype: torch.dtype | None = None
+        cls,
+        state: dict[str, Any],
+        config: dict[str, Any] | None,
+        where: str,
+        dtype: torch.dtype | None = None,
+        to_interpret: bool = False,
     ) -> AACMultimodalModel:
-        """`load_model` from a checkpoint already read, named `where` in messages.
+        """`load_model` from a checkpoint already read, named `where` in messages. `to_interpret`: a pretrained base is
+        held in bf16 on a CPU that computes in it, unless the config asks for neither half precision.
 
         Raises:
             UserError: as of `load_model`.
@@ -170,6 +190,10 @@ class AACMultimodalModel(Network):
         reading, looked = stored(state, where)
         if differing := reading.differences(today()):
             log.warning("%s: reads persona and context as it was trained to (%s)", where, differing)
+        if to_interpret and device == "cpu" and not dtype:
+            half = settings["use_fp16"] or settings["use_bf16"]
+            small = settings["quantize"] or (half and computes_in_bf16(device))
+            dtype = torch.bfloat16 if small else torch.float32
         model = cls.build(settings, tokenizer, state["model"]["centroids"], dtype, reading)
         check_same_prompt(looked, model.encoder.rendered(), where)
         backbones.check_identity(state["base"], model.backbone.base, where)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aac.io import UserError
 from train.config.backbones import BACKBONES
+from train.models import room
 from train.models.attention import SHARED_PREFIX
 from train.models.lora import add_lora, four_bits, without_lora
 
@@ -155,6 +156,8 @@ def build(
     on_gpu = config["device"].startswith("cuda")
     half = torch.bfloat16 if config["use_bf16"] else torch.float16 if config["use_fp16"] else torch.float32
     dtype = dtype or (half if on_gpu else torch.float32)
+    if not on_gpu:
+        room.check_room(folder, dtype)
     loading: dict[str, Any] = {"dtype": dtype, "attn_implementation": SHARED_PREFIX}
     loading["card_tokens"] = config["card_tokens"]
     if config["load_in_4bit"] and on_gpu:

@@ -68,10 +68,11 @@ KINDS: dict[str, Any] = {"int8": Int8Linear, "int4": Int4Linear}
 def quantize(model: nn.Module, kind: str) -> int:
     """Round the decoder's linear layers in place, one after another, so that little is held twice; returns how many.
 
-    model: a `backbones.Backbone` whose LoRA is merged. A layer whose rows are no whole number of groups stays.
+    model: a `backbones.Backbone` whose LoRA is part of the weights. A layer whose rows are no whole number of groups
+        stays.
     """
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    inside = [name for name in linear if re.match(model.lora_parts["decoder"], name)]
+    inside = [name for name in linear if re.match(model.lora_parts["decoder"], name) and "lora_" not in name]
     inside = [name for name in inside if model.get_submodule(name).in_features % GROUP == 0]
     for name in inside:
         parent, _, child = name.rpartition(".")
