@@ -28,7 +28,7 @@ from aac.records import load_samples  # noqa: E402
 
 # No card is rare: about 125 training rows a card (the public default of 200 gives about 35); with more rows the same
 # sentences come again and again.
-SAMPLES_PER_PERSONA = 1000
+SAMPLES_PER_PERSONA = 700
 EVALUATED_ROWS = 600
 TINY = ROOT / "train/config/tiny.json"
 
