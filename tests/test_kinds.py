@@ -89,6 +89,70 @@ def test_the_commonest_messages_are_sentences(cards: str, first: str) -> None:
     assert say(cards)[0] == first
 
 
+@pytest.mark.parametrize(
+    ("cards", "first"),
+    [
+        ("병원+가다+무섭다", "병원에 가는 게 무서워요."),
+        ("무섭다+자전거+타다", "자전거를 타는 게 무서워요."),
+        ("아빠+가다+무섭다", "아빠랑 가는 게 무서워요."),
+        ("숙제+하다+걱정되다", "숙제를 하는 게 걱정돼요."),
+        ("병원+가다+무섭다+도와주세요", "병원에 가는 게 무서워요, 도와주세요."),
+        ("왜+병원+가다+무섭다", "병원에 가는 게 왜 무서워요?"),
+        ("학교+가다+속상하다", "학교에 가는 게 속상해요."),
+        ("다리+아프다+걷다", "걸을 때 다리가 아파요."),
+        ("이+밥+먹다+아프다", "밥을 먹을 때 이가 아파요."),
+        ("학교+가다+아프다", "학교에 갈 때 아파요."),
+        ("피곤하다+운동", "운동을 할 때 피곤해요."),
+        ("친구+오다+기쁘다", "친구가 와서 기뻐요."),
+        ("할머니+오다+행복하다", "할머니가 오셔서 행복해요."),
+        ("동생+울다+속상하다", "동생이 울어서 속상해요."),
+        ("친구+만나다+기쁘다", "친구를 만나서 기뻐요."),
+        ("엄마+보다+슬프다", "엄마를 보고 싶어서 슬퍼요."),
+    ],
+)
+def test_a_deed_that_one_shuns_or_feels_about_is_no_wish(cards: str, first: str) -> None:
+    said = say(cards)
+    assert said[0] == first
+    assert not [s for s in said if re.search("고 싶(?!어서)|려고|(?<!도와주실)래요|도 (?:될|돼)|[와봐] 주", s)]
+
+
+@pytest.mark.parametrize(
+    ("cards", "first"),
+    [
+        ("아빠+무섭다+집+가다", "아빠가 무서워서 집에 가고 싶어요."),  # whom one flees stands first
+        ("외롭다+친구+전화하다", "외로워서 친구한테 전화하고 싶어요."),
+        ("약+먹다+아프다", "아파서 약을 먹을 거예요."),
+        ("아프다+눕다", "아파서 눕고 싶어요."),
+    ],
+)
+def test_what_a_state_leads_to_is_still_wished(cards: str, first: str) -> None:
+    assert say(cards)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("cards", "first"),
+    [
+        ("우유+싫다+물+주세요", "우유는 싫어요, 물 주세요."),
+        ("버스+싫다+택시+타다", "버스는 싫어요, 택시를 타고 싶어요."),
+        ("우유+하지 마세요+물+주세요", "우유 주지 마세요, 물 주세요."),
+        ("이거+싫다+다른 것+주세요", "이건 싫어요, 다른 거 주세요."),
+        ("아빠+싫다+엄마+보다", "아빠는 싫어요, 엄마를 보고 싶어요."),
+        ("약+먹다+싫다+자다", "약을 먹기 싫어요, 자고 싶어요."),
+        ("숙제+끝+놀다", "숙제가 끝났어요, 놀고 싶어요."),
+        ("밥+먹다+끝+집+가다", "밥을 먹는 게 끝났어요, 집에 가고 싶어요."),
+    ],
+)
+def test_a_card_that_parts_two_utterances_is_of_the_one_before(cards: str, first: str) -> None:
+    assert say(cards)[0] == first
+
+
+@pytest.mark.parametrize(
+    "cards", ["버스+싫다+타다", "신발+싫다+벗다", "우유+싫다+물", "버스+싫다+친구+타다", "싫다+우유+마시다"]
+)
+def test_a_refusal_without_another_thing_to_ask_for_governs_all(cards: str) -> None:
+    assert not [sentence for sentence in say(cards) if AGREES.search(sentence)]
+
+
 @pytest.mark.parametrize("thing", ["약", "이불", "창문", "의자", "물"])
 @pytest.mark.parametrize("state", ["아프다", "춥다", "덥다", "졸리다", "배고프다"])
 def test_no_thing_has_a_state_of_ones_own(thing: str, state: str) -> None:

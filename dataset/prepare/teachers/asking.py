@@ -32,7 +32,7 @@ def helped(cards: tuple[str, ...], understand: Understand) -> Reading | None:
         return ahead(plain, rest[0], " 때문에")
     states = [card for card in rest if is_kind(card, "state", "quality")]
     if len(states) == 1 and (state := understand(rest)) and state.kind in ("state", "quality") and not state.question:
-        return caused(state, plain)
+        return replace(state, then="도와주세요") if state.cause else caused(state, plain)
     inner = understand(rest)
     if len(rest) == 1 and person(rest[0]):
         return Reading("help who", rest[0])

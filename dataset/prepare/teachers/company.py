@@ -44,7 +44,9 @@ def plausible(hand: tuple[str, ...]) -> bool:
 
 def _plain(reading: Reading) -> bool:
     own = reading.kind in _PLAIN or reading.kind.startswith("own ")
-    alone = not (reading.cause or reading.quality or reading.before or set(reading.prefix) - {"네", "아니요"})
+    alone = not (
+        reading.cause or reading.first or reading.quality or reading.before or set(reading.prefix) - {"네", "아니요"}
+    )
     if reading.kind in ("give", "give not") and not all(map(noun, reading.cards("object"))):
         return False
     objects = reading.cards("object")

@@ -121,6 +121,7 @@ def _draw_phase(reading: Reading | None, rng: random.Random) -> str:
     if (
         time in FUTURE
         or reading.cause
+        or reading.first
         or reading.own
         or reading.frame.instant
         or reading.before

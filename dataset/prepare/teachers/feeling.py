@@ -23,11 +23,21 @@ from dataset.prepare.teachers.joining import (
 )
 from dataset.prepare.teachers.own_words import kind_of
 from dataset.prepare.teachers.reading import QUESTIONS
+from dataset.prepare.teachers.roles import MEETS
 from dataset.prepare.teachers.utterance import EDIBLE, FUTURE, Reading, category, part_of_speech
 
 STIRRED = group("feeling") - {"사랑하다", "웃다", "울다"}
 _GLAD = frozenset({"기쁘다", "행복하다", "신나다"})
 _FEARED = frozenset({"무섭다"})
+# What makes nobody wish for the deed beside it: 병원에 가는 게 무서워요.
+_SHUNNING = frozenset({"무섭다", "걱정되다", "부끄럽다"})
+_SAD = frozenset({"슬프다", "속상하다", "화나다"})
+_SOLACE = MEETS | {"쉬다", "자다", "눕다", "울다", "놀다", "듣다", "걷다", "그만"}
+# What a body in pain or tired is not relieved by: 걸을 때 다리가 아파요.
+_WORN = frozenset({"아프다", "어지럽다", "피곤하다", "졸리다"})
+_STRAIN = frozenset({"걷다", "일어나다", "놀다", "춤추다", "하다", "말하다", "웃다", "쓰다", "읽다", "청소하다",
+                     "요리하다", "보다", "만들다", "그리다", "부르다"})  # fmt: skip
+_RELIEF = frozenset({"병원", "약국", "집", "화장실", "침대", "의사", "간호사", "약", "커피"})
 _BODILY = frozenset({"아프다", "어지럽다", "피곤하다", "덥다", "춥다"})
 
 
@@ -41,13 +51,17 @@ def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     state, rest = states[0], without(cards, states[0])
     if is_kind(state, "quality"):
         return _of_quality(state, rest, understand)
+    if about := _about_deed(state, cards, understand):
+        return about
     body = tuple(card for card in rest if category(card) == "body")
     if body and state in _BODILY and len(rest) > len(body):
         return caused(understand((*body, state)), understand(without(rest, *body)))
     if len(rest) > 1 and len(body) == len(rest):
         return Reading("state", state, tuple(("object", card, "이") for card in rest))
     if len(rest) > 1:
-        partial = understand((state, rest[0])) if state in STIRRED or rest[0] == "나" else None
+        # 외롭다 친구 전화하다: who is called is not who is lonely.
+        taken = person(rest[0]) and cards[1] != state and any(is_kind(card, "act", "love") for card in rest)
+        partial = understand((state, rest[0])) if (state in STIRRED and not taken) or rest[0] == "나" else None
         if partial and partial.kind == "state" and partial.speaker != "너" and (more := understand(rest[1:])):
             return caused(partial, more)
         return caused(Reading("state", state), understand(rest))
@@ -84,6 +98,45 @@ def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     if feels and not (inner.predicate in STIRRED and state not in STIRRED):
         return told(state, inner)
     return caused(Reading("state", state), inner)
+
+
+def _about_deed(state: str, cards: tuple[str, ...], understand: Understand) -> Reading | None:
+    """A deed and what one feels about it; None where the state leads to it, or to nothing that one does."""
+    rest = without(cards, state)
+    body = tuple(card for card in rest if category(card) == "body") if state in _BODILY else ()
+    deed = understand(without(rest, *body)) if len(rest) > len(body) else None
+    if deed is None or deed.kind not in ("act", "other") or deed.mood or deed.question or deed.cause or deed.prefix:
+        return None
+    named = any(is_kind(card, "act", "other", "love") for card in rest)
+    who = deed.card("person")
+    clause = ""
+    if state in _WORN:
+        clause = "을 때" if _strains(state, deed) else ""
+    elif not named and len(rest) == 1:
+        return None  # 병원이 무서워요
+    elif state in _SHUNNING:
+        # 개가 무서워서 집에 가고 싶어요: who stands first is what one flees.
+        flees = cards[1] == state and (person(cards[0]) or category(cards[0]) == "animal") and len(cards) > 2
+        clause = "" if flees else "는 것"
+    elif deed.kind == "other" and who and state in STIRRED:
+        clause = "어서"
+    elif state in STIRRED and who and deed.predicate in ("보다", "만나다"):
+        clause = "어서" if state in _GLAD else "고 싶어서"
+    elif state in _SAD and named and deed.predicate not in _SOLACE and "집" not in rest:
+        clause = "을 때" if frames()[state].instant else "는 것"
+    if not clause:
+        return None
+    felt_so = Reading("state", state, tuple(("object", card, "이") for card in body))
+    return replace(felt_so, cause=replace(deed, clause=clause))
+
+
+def _strains(state: str, deed: Reading) -> bool:
+    """Whether a deed is none that a body in pain, dizzy or tired is relieved by."""
+    cards = {card for _, card, _ in deed.parts}
+    if cards & _RELIEF or deed.card("person") or deed.kind == "other" or deed.before:
+        return False
+    hurts = state in ("아프다", "어지럽다") and deed.predicate in ("먹다", "마시다", "가다", "타다")
+    return (hurts and bool(deed.parts or deed.predicate in ("먹다", "마시다"))) or deed.predicate in _STRAIN
 
 
 def _of_quality(quality: str, rest: tuple[str, ...], understand: Understand) -> Reading | None:

@@ -6,7 +6,8 @@ age set the speech level, the phase of the activity the tense, the utterance len
 Disability and gender are never read.
 
 The way of a combination: `reviewed.py` (fixed wording) → `frames.py` (which cards meet by the table) → `utterance.py`,
-`reading.py` (what they say together), else `loose.py` (rules for any cards) → `acts.py`, `states.py`, `questions.py`,
+`reading.py` (what they say together; `parting.py` where their order parts two utterances), else `loose.py` (rules for
+any cards) → `acts.py`, `states.py`, `questions.py`,
 `social.py`, `forms.py` (three sentences of each kind) → `whole.py` (what stands around them). Words that no table knows
 go through `own_words.py`.
 """
@@ -127,7 +128,10 @@ def joins(word: str) -> bool:
 
 def _say(reading: Reading, speaker: Speaker) -> list[str]:
     core = _SAY.get(reading.kind, say_form)(reading, speaker)
-    first = ", ".join(_opening(card, speaker) for card in reading.prefix)
+    openings = [_opening(card, speaker) for card in reading.prefix]
+    if reading.first:
+        openings.append(told_first(_say(reading.first, speaker), speaker.level))
+    first = ", ".join(openings)
     return around(reading, speaker, core, first)
 
 
@@ -148,7 +152,9 @@ def _own_time(reading: Reading) -> bool:
 def _speaker(reading: Reading | None, persona: Persona, context: Context) -> Speaker:
     """The speaker; a person who is called or greeted listens, whoever else the context names. What is to come, or what
     a state leads to, has not happened."""
-    if reading and (reading.cause or any(card in FUTURE for card, _ in reading.lead) or _own_time(reading)):
+    if reading and (
+        reading.cause or reading.first or any(card in FUTURE for card, _ in reading.lead) or _own_time(reading)
+    ):
         context = context.model_copy(update={"current_activity": ""})
     speaker = Speaker(persona, context)
     called = reading.card("call") if reading else ""

@@ -6,6 +6,7 @@ loses a card is not taken, and what no rule joins stays None.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from aac.lexicon import lookup
@@ -13,8 +14,9 @@ from dataset.prepare.teachers.asking import asked, helped
 from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
 from dataset.prepare.teachers.feeling import felt, mannered, timed
 from dataset.prepare.teachers.happening import told
-from dataset.prepare.teachers.joining import OPERATORS
+from dataset.prepare.teachers.joining import OPERATORS, Understand
 from dataset.prepare.teachers.own_words import adapt, of_own_word
+from dataset.prepare.teachers.parting import parted
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.refusing import operated, social
 from dataset.prepare.teachers.roles import by_order
@@ -55,7 +57,7 @@ def understand(cards: tuple[str, ...]) -> Reading | None:
     """The utterance of any cards in their order, or None where nothing joins them."""
     if len(cards) == 1 and lookup(cards[0]) is None:
         return of_own_word(cards[0])
-    reading = by_order(cards) or read(frozenset(cards)) or adapt(cards)
+    reading = by_order(cards) or _whole(cards, parted) or read(frozenset(cards)) or adapt(cards)
     return reading or (_loose(cards) if len(cards) > 1 else None)
 
 
@@ -74,12 +76,14 @@ def _kept(reading: Reading) -> set[str]:
     found |= {card for _, card, _ in reading.parts} | {card for card, _ in reading.lead} | set(reading.quality or ())
     found |= _IMPLIED.get(reading.kind, set()) | ({"주세요"} if reading.mood == "게" else set())
     found |= {"전화"} if reading.predicate == "전화하다" or "전화하다" in found else set()
-    return found | (_kept(reading.cause) if reading.cause else set())
+    return found.union(*(_kept(inner) for inner in (reading.cause, reading.first) if inner))
 
 
 def _loose(cards: tuple[str, ...]) -> Reading | None:
-    for rule in _RULES:
-        reading = rule(cards, understand)
-        if reading and set(cards) <= _kept(reading):  # what loses a card is not said
-            return reading
-    return None
+    return next((reading for rule in _RULES if (reading := _whole(cards, rule))), None)
+
+
+def _whole(cards: tuple[str, ...], rule: Callable[[tuple[str, ...], Understand], Reading | None]) -> Reading | None:
+    """What a rule says of the cards; what loses one is not said."""
+    reading = rule(cards, understand)
+    return reading if reading and set(cards) <= _kept(reading) else None

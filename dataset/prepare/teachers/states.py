@@ -41,7 +41,8 @@ def _state(reading: Reading, name: str, level: str, honorific: bool = False) -> 
 
 
 def _own_names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
-    if any(josa.endswith(("어서", "때문에")) for _, _, josa in reading.parts):  # the reason is told already
+    reasoned = any(josa.endswith(("어서", "때문에")) for _, _, josa in reading.parts)
+    if reasoned or (reading.cause and reading.cause.clause):  # the reason is told already
         return ("past", "ended", "pastreason") if reading.frame.instant else ("plain", "oh", "trail")
     if reading.frame.instant:
         return "past", "pastreason", "why"

@@ -53,8 +53,9 @@ class Reading:
     `kind` chooses the sentences, `parts` are (role, card, josa) before the predicate, in the order of speech. `mood` is
     what a second predicate does to it (안, 못, 그만, 말다, 싫다, 싶다, 주다, 게, 좋다); `before` a deed or state that
     leads to it; `speaker` 나 or 너 where that card is chosen; `prefix` cards told first in a sentence of their own
-    (네, 아니요, formulas). What stands in front of the whole: `cause` a state that leads to it, `lead` (card, josa) of
-    words that no slot takes; `quality` (quality, noun) where one describes a noun of it.
+    (네, 아니요, formulas); `first` a whole utterance told first (우유는 싫어요). What stands in front of the whole:
+    `cause` a state that leads to it, or a deed that one feels something about, joined by the `clause` of `whole.py`;
+    `lead` (card, josa) of words that no slot takes; `quality` (quality, noun) where one describes a noun of it.
     """
 
     kind: str
@@ -70,6 +71,8 @@ class Reading:
     cause: Reading | None = None
     quality: tuple[str, str] | None = None
     then: str = ""
+    clause: str = ""
+    first: Reading | None = None
 
     @property
     def frame(self) -> Frame:

@@ -6,10 +6,21 @@ from __future__ import annotations
 import re
 
 from aac.korean import join
+from dataset.prepare.teachers.acts import before_words
 from dataset.prepare.teachers.endings import at, conjugate, particle
 from dataset.prepare.teachers.forms import fill_form, nominal
 from dataset.prepare.teachers.frames import frames
-from dataset.prepare.teachers.speaker import Speaker, before_predicate, title, word
+from dataset.prepare.teachers.speaker import (
+    ELDERS,
+    HONORED,
+    Speaker,
+    before_predicate,
+    me,
+    spoken,
+    stem_of,
+    title,
+    word,
+)
 from dataset.prepare.teachers.utterance import Reading, category
 
 # Sentences that ask or forbid: 아파서 does not lead to them.
@@ -79,6 +90,8 @@ def _bidden(reading: Reading) -> bool:
 def _because(state: Reading, speaker: Speaker, text: str, style: int) -> str:
     """배고파요, / 배고픈데 / 배고파서, as the sentence that follows asks for it."""
     frame, level = state.frame, speaker.level
+    if state.clause:
+        return _clause(state, speaker)
     said = [part.text for part in before_predicate(state, speaker)]
     if state.lead:
         said = [*_lead(state, speaker)[1], *said]
@@ -95,6 +108,27 @@ def _because(state: Reading, speaker: Speaker, text: str, style: int) -> str:
     else:
         tail = (("어서", "EC"),)
     return " ".join([*words, join(((frame.stem, frame.tag), *tail))])
+
+
+# How a deed joins what one feels about it or of it, in the levels 반말 and 해요체, and in 합쇼체.
+_CLAUSES: dict[str, tuple[tuple[tuple[str, str], ...], str, str]] = {
+    "는 것": ((("는", "ETM"),), " 게", " 것이"),  # 병원에 가는 게 무서워요
+    "을 때": ((("을", "ETM"),), " 때", " 때"),  # 걸을 때 다리가 아파요
+    "어서": ((("어서", "EC"),), "", ""),  # 친구가 와서 기뻐요
+    "고 싶어서": ((("고", "EC"), ("싶", "VX"), ("어서", "EC")), "", ""),  # 엄마를 보고 싶어서 슬퍼요
+}
+
+
+def _clause(deed: Reading, speaker: Speaker) -> str:
+    """병원에 가는 게, 걸을 때, 할머니가 오셔서."""
+    person, level = deed.card("person"), speaker.level
+    theirs = deed.kind == "other" and (person in HONORED or (person in ELDERS and level != "반말"))
+    respect = (("으시", "EP"),) if theirs else ()
+    endings, informal, formal = _CLAUSES[deed.clause]
+    ahead, stem, tag = stem_of(deed, speaker)
+    lead = [*_lead(deed, speaker)[1], *me(deed, speaker, "이"), *before_words(deed, 0)]
+    verb = join(((stem, tag), *respect, *endings)) + (formal if level == "합쇼체" else informal)
+    return spoken(deed, lead, before_predicate(deed, speaker), " ".join([*ahead, verb]))
 
 
 def told_first(sentences: list[str], level: str) -> str:
