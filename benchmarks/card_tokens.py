@@ -63,7 +63,7 @@ def measure(name: str, geometry: dict[str, Any], budget: int, layers: int, round
 
     settings, decoder_layers, tower_layers = shortened(name, geometry, layers)
     kind = backbones.model_class(name)
-    backbone = kind(kind.config_class(**settings, card_tokens=budget)).eval()
+    backbone = kind(kind.config_class(**settings, card_tokens=budget)).eval().requires_grad_(False)
     backbone.set_attn_implementation(SHARED_PREFIX)
     processor = backbone.config.image_processor(1)
     pixels, sizes = processor.images([Image.new("RGB", (500, 500), "red")])
