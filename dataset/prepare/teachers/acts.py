@@ -194,6 +194,8 @@ def _moods(reading: Reading, speaker: Speaker) -> tuple[tuple[str, str], ...]:
         return ("안", "past"), ("", "didnot"), ("", "hardly") if formal else ("안", "since")
     if reading.mood == "못" and past:
         return ("못", "past"), ("", "failed"), ("", "couldnot")
+    if reading.mood == "안" and reading.frame.kind == "other" and reading.card("person"):
+        return ("안", "plain"), ("", "not"), ("안", "telling")  # nobody knows what another wants
     cannot = "plain" if reading.predicate == "보다" or (clock == 1 and not reading.card("time")) else "fail"
     asks = ("please?", "would?", "please?")[clock]
     return {

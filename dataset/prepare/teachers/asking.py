@@ -44,7 +44,10 @@ def helped(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     said = inner and {role for role, *_ in inner.parts} <= {"object", "place", "before"}
     if inner and said and inner.kind == "act" and not (inner.mood or inner.question or inner.speaker):
         return replace(inner, kind="help")
-    if inner and (inner.mood in ("못", "안", "싫다") or (inner.kind == "told" and not inner.question)):
+    if inner and inner.kind == "give" and not inner.mood and all(map(noun, rest)):  # 물이랑 컵 좀 도와주세요
+        return Reading("help thing", rest[-1], lead=tuple((card, "이랑") for card in rest[:-1]))
+    happens = inner and (inner.kind == "told" or (inner.predicate in ("울다", "웃다") and inner.card("person")))
+    if inner and (inner.mood in ("못", "안", "싫다") or (happens and not inner.question)):
         return replace(inner, then="도와주세요")
     first = next((card for card in rest if card in OPERATORS or card in QUESTIONS), "")
     return told(first, understand(without(cards, first))) if first else None
@@ -75,7 +78,8 @@ def asked(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     only = rest[0] if len(rest) == 1 else ""
     if inner.card({"어디": "place", "언제": "time"}.get(question, "question")) and len(rest) > 1:
         return told(question, inner)
-    filled = inner.card("object") or inner.lead or (inner.kind == "act" and not _asks_what(inner))
+    placed = any(part_of_speech(card) != "time" for card, _ in inner.lead)
+    filled = inner.card("object") or placed or (inner.kind == "act" and not _asks_what(inner))
     if question == "누구" and inner.card("person") and len(rest) > 1:  # 엄마랑 누가 가요?
         return replace(inner, question=question) if _in_company(inner) else told(question, inner)
     if question == "뭐" and len(rest) > 1 and inner.kind in ("act", "other") and filled:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aac.korean import join
 from aac.lexicon import lookup
-from dataset.prepare.teachers.frames import Frame, chain, defaults, during, frames, takes
+from dataset.prepare.teachers.frames import Frame, chain, defaults, during, frames, instruments, takes
 from dataset.prepare.teachers.joining import POINTERS, Understand, ahead, givable, is_kind, noun, person, told, without
 from dataset.prepare.teachers.own_words import kind_of
 from dataset.prepare.teachers.roles import MEETS, TOWARD
@@ -17,6 +17,8 @@ _TOOLS = frozenset({"손", "발", "팔", "다리", "눈", "귀", "코"})
 _HANDLED = frozenset(
     {"하다", "쓰다", "그리다", "만들다", "열다", "닫다", "켜다", "끄다", "찍다", "보다", "읽다", "듣다"}
 )
+# What one sees and hears with, not what is seen: 눈 때문에 못 보겠어요.
+_SENSES = frozenset({("눈", "보다"), ("귀", "듣다")})
 GIVE_TO = Frame("주", "VV", "act")
 
 
@@ -35,7 +37,8 @@ def of_deeds(cards: tuple[str, ...]) -> Reading | None:
     frame = frames()[verb]
     reading = Reading("act" if frame.kind == "love" else frame.kind, verb)
     for card in rest:
-        role, josa = _slot(verb, card)
+        tool = card in instruments(verb) and not (frame.needs and len(rest) == 1)
+        role, josa = ("lead", "로") if tool else _slot(verb, card)
         if role == "lead":
             reading = replace(reading, lead=(*reading.lead, (card, josa)))
         elif role and not (role != "object" and reading.card(role)) and len(reading.cards("object")) < 2:
@@ -72,6 +75,8 @@ def _slot(verb: str, card: str) -> tuple[str, str]:
         return "", ""
     if category(card) == "animal" and verb in MEETS:
         return "object", TOWARD.get(verb, "을")
+    if (card, verb) in _SENSES:
+        return "lead", " 때문에"
     if {category(card), card} & takes(verb) or (takes(verb) and not category(card)):
         return "object", frame.own.josa if frame.own else "을"
     if category(card) in ("body", "symptom"):

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from aac.lexicon import lookup
 from aac.verbs import UNWISHED
+from dataset.prepare.teachers.doing import of_deeds
 from dataset.prepare.teachers.frames import frames, group
+from dataset.prepare.teachers.happening import arriving
 from dataset.prepare.teachers.joining import (
     MANNERS,
     OPERATORS,
@@ -23,7 +25,7 @@ from dataset.prepare.teachers.joining import (
 )
 from dataset.prepare.teachers.own_words import kind_of
 from dataset.prepare.teachers.reading import QUESTIONS
-from dataset.prepare.teachers.roles import MEETS
+from dataset.prepare.teachers.roles import MEETS, TOWARD
 from dataset.prepare.teachers.utterance import EDIBLE, FUTURE, Reading, category, part_of_speech
 
 STIRRED = group("feeling") - {"사랑하다", "웃다", "울다"}
@@ -32,12 +34,16 @@ _FEARED = frozenset({"무섭다"})
 # What makes nobody wish for the deed beside it: 병원에 가는 게 무서워요.
 _SHUNNING = frozenset({"무섭다", "걱정되다", "부끄럽다"})
 _SAD = frozenset({"슬프다", "속상하다", "화나다"})
-_SOLACE = MEETS | {"쉬다", "자다", "눕다", "울다", "놀다", "듣다", "걷다", "그만"}
+_SOLACE = TOWARD.keys() | {"쉬다", "자다", "눕다", "울다", "놀다", "듣다", "걷다", "그만"}
 # What a body in pain or tired is not relieved by: 걸을 때 다리가 아파요.
 _WORN = frozenset({"아프다", "어지럽다", "피곤하다", "졸리다"})
 _STRAIN = frozenset({"걷다", "일어나다", "놀다", "춤추다", "하다", "말하다", "웃다", "쓰다", "읽다", "청소하다",
                      "요리하다", "보다", "만들다", "그리다", "부르다"})  # fmt: skip
-_RELIEF = frozenset({"병원", "약국", "집", "화장실", "침대", "의사", "간호사", "약", "커피"})
+# What one in pain or dizzy may well want; of any other deed it is only told when it hurts.
+_EASING = frozenset({"쉬다", "자다", "눕다", "앉다", "전화하다", "말하다", "부르다", "기다리다", "찾다", "울다", "벗다",
+                     "열다", "닫다", "켜다", "끄다", "사다"})  # fmt: skip
+_RELIEF = frozenset({"의사", "간호사", "약", "커피"})
+_REFUGE = frozenset({"병원", "약국", "집", "화장실", "침대"})
 _BODILY = frozenset({"아프다", "어지럽다", "피곤하다", "덥다", "춥다"})
 
 
@@ -59,8 +65,12 @@ def felt(cards: tuple[str, ...], understand: Understand) -> Reading | None:
     if len(rest) > 1 and len(body) == len(rest):
         return Reading("state", state, tuple(("object", card, "이") for card in rest))
     if len(rest) > 1:
-        # 외롭다 친구 전화하다: who is called is not who is lonely.
-        taken = person(rest[0]) and cards[1] != state and any(is_kind(card, "act", "love") for card in rest)
+        # 외롭다 친구 전화하다: who is called is not who is lonely, nor is where one goes where one is angry.
+        taken = (
+            (person(rest[0]) or part_of_speech(rest[0]) == "place")
+            and cards[1] != state
+            and any(is_kind(card, "act", "love") for card in rest)
+        )
         partial = understand((state, rest[0])) if (state in STIRRED and not taken) or rest[0] == "나" else None
         if partial and partial.kind == "state" and partial.speaker != "너" and (more := understand(rest[1:])):
             return caused(partial, more)
@@ -111,7 +121,7 @@ def _about_deed(state: str, cards: tuple[str, ...], understand: Understand) -> R
     who = deed.card("person")
     clause = ""
     if state in _WORN:
-        clause = "을 때" if _strains(state, deed) else ""
+        clause = "을 때" if _strains(state, deed, named) else ""
     elif not named and len(rest) == 1:
         return None  # 병원이 무서워요
     elif state in _SHUNNING:
@@ -122,7 +132,7 @@ def _about_deed(state: str, cards: tuple[str, ...], understand: Understand) -> R
         clause = "어서"
     elif state in STIRRED and who and deed.predicate in ("보다", "만나다"):
         clause = "어서" if state in _GLAD else "고 싶어서"
-    elif state in _SAD and named and deed.predicate not in _SOLACE and "집" not in rest:
+    elif state in _SAD and named and not _solaces(deed) and "집" not in rest:
         clause = "을 때" if frames()[state].instant else "는 것"
     if not clause:
         return None
@@ -130,13 +140,18 @@ def _about_deed(state: str, cards: tuple[str, ...], understand: Understand) -> R
     return replace(felt_so, cause=replace(deed, clause=clause))
 
 
-def _strains(state: str, deed: Reading) -> bool:
-    """Whether a deed is none that a body in pain, dizzy or tired is relieved by."""
+def _solaces(deed: Reading) -> bool:
+    return deed.predicate in _SOLACE or (deed.predicate in MEETS and deed.card("person") != "")
+
+
+def _strains(state: str, deed: Reading, named: bool) -> bool:
+    """Whether a deed is none that a body in pain, dizzy or tired is relieved by; `named`: its card is there."""
     cards = {card for _, card, _ in deed.parts}
-    if cards & _RELIEF or deed.card("person") or deed.kind == "other" or deed.before:
+    if cards & _RELIEF or (deed.predicate == "가다" and cards & _REFUGE) or deed.kind == "other" or deed.before:
         return False
-    hurts = state in ("아프다", "어지럽다") and deed.predicate in ("먹다", "마시다", "가다", "타다")
-    return (hurts and bool(deed.parts or deed.predicate in ("먹다", "마시다"))) or deed.predicate in _STRAIN
+    if named and state in ("아프다", "어지럽다"):
+        return deed.predicate not in _EASING and not (deed.predicate == "가다" and not cards)
+    return deed.predicate in _STRAIN and not deed.card("person")
 
 
 def _of_quality(quality: str, rest: tuple[str, ...], understand: Understand) -> Reading | None:
@@ -192,12 +207,12 @@ def mannered(cards: tuple[str, ...], understand: Understand) -> Reading | None:
             if person(rest[0]) and len(rest) == 1:
                 return ahead(Reading("single", card), rest[0], "이랑" if card in ("같이", "더") else "은")
             return ahead(inner, card, "") if inner.kind != "single" else told(card, inner)
-        if card in ("나", "너") and (inner := understand(rest)):
+        if card in ("나", "너") and (inner := of_deeds(rest) if arriving(rest) else understand(rest)):
             return _of_speaker(card, rest, inner)
         if card == "여기" and len(rest) == 1 and (noun(rest[0]) or person(rest[0])):
             return Reading("here", rest[0])
-        if card == "여기" and (inner := understand(rest)):
-            return ahead(inner, card, "서")
+        if card == "여기" and (inner := arriving(cards) or understand(rest)):
+            return inner if inner.own else ahead(inner, card, "서")
     return None
 
 

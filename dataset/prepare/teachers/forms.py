@@ -164,6 +164,10 @@ def _say_toward(reading: Reading, speaker: Speaker) -> list[str]:
     whom = [particle(speaker.word(card), josa) for role, card, josa in reading.parts if role == "object"]
     me, stem = " ".join(whom), frame.words
     respect = who in HONORED or (who in ELDERS and level != "반말")
+    if reading.card("object") != "나":  # 엄마가 아빠를 사랑해요
+        subject = particle(title(who), "이")
+        told = ("plain", "plain?", "see")
+        return [sentence([subject, me, conjugate(stem, frame.tag, name, level, respect)]) for name in told]
     wish = sentence([particle(title(who), "이"), me, conjugate(stem, frame.tag, "hope", level, respect)])
     if speaker.addressed(who):
         call = speaker.call(who) + ","

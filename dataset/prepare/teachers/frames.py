@@ -273,6 +273,12 @@ def takes(predicate: str) -> frozenset[str]:
 
 
 @cache
+def instruments(predicate: str) -> frozenset[str]:
+    """What a deed is done with: 비누로 손을 씻다."""
+    return frozenset(words(_table()["instruments"].get(predicate, "")))
+
+
+@cache
 def chain(card: str) -> str:
     """How a noun is said before another deed: 음악을 듣고, 버스를 타고; 때문에 for the body, else 가지고."""
     own = next((josa for josa, text in _table()["chains"].items() if card in words(text)), "")

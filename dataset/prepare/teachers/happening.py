@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aac.verbs import UNWISHED
-from dataset.prepare.teachers.frames import frames, takes
+from aac.verbs import UNWISHED, Valency
+from dataset.prepare.teachers.frames import Frame, frames, takes
 from dataset.prepare.teachers.joining import is_kind, noun, person, without
 from dataset.prepare.teachers.utterance import Reading, category, part_of_speech
 
@@ -36,6 +36,19 @@ def told(cards: tuple[str, ...]) -> Reading | None:
         reading = replace(reading, parts=(*reading.parts, part))
     order = ("person", "place", "object")
     return replace(reading, parts=tuple(sorted(reading.parts, key=lambda part: order.index(part[0]))))
+
+
+ARRIVES = Frame("오", "VV", "event", role="이", own=Valency("event", told="now"))
+
+
+def arriving(cards: tuple[str, ...]) -> Reading | None:
+    """버스가 와요: a vehicle comes by itself, where nobody else does."""
+    vehicles, others = [card for card in cards if category(card) == "vehicle"], without(cards, "오다")
+    there = tuple(card for card in others if part_of_speech(card) == "place" or card == "여기")
+    if "오다" not in cards or len(vehicles) != 1 or len(vehicles) + len(there) != len(others) or len(there) > 1:
+        return None
+    parts = (("person", vehicles[0], "이"), *(("place", card, "에") for card in there))
+    return Reading("told", "오다", parts, own=ARRIVES)
 
 
 def told_under(operator: str, cards: tuple[str, ...], inner: Reading) -> Reading:

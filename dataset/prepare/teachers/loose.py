@@ -7,20 +7,21 @@ loses a card is not taken, and what no rule joins stays None.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from aac.lexicon import lookup
 from dataset.prepare.teachers.asking import asked, helped
 from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
 from dataset.prepare.teachers.feeling import felt, mannered, timed
-from dataset.prepare.teachers.happening import told
+from dataset.prepare.teachers.happening import arriving, told
 from dataset.prepare.teachers.joining import OPERATORS, Understand
 from dataset.prepare.teachers.own_words import adapt, of_own_word
 from dataset.prepare.teachers.parting import parted
 from dataset.prepare.teachers.reading import read
 from dataset.prepare.teachers.refusing import operated, social
 from dataset.prepare.teachers.roles import by_order
-from dataset.prepare.teachers.utterance import Reading
+from dataset.prepare.teachers.utterance import Reading, category
 
 _RULES = (
     social,
@@ -31,6 +32,7 @@ _RULES = (
     timed,
     mannered,
     lambda cards, _: told(cards),
+    lambda cards, _: arriving(cards),
     lambda cards, _: of_deeds(cards),
     of_things,
     told_first,
@@ -55,10 +57,27 @@ _IMPLIED = {
 @lru_cache(maxsize=200_000)
 def understand(cards: tuple[str, ...]) -> Reading | None:
     """The utterance of any cards in their order, or None where nothing joins them."""
+    reading = _any(cards)
+    return _uncaused(reading) if reading else None
+
+
+@lru_cache(maxsize=200_000)
+def _any(cards: tuple[str, ...]) -> Reading | None:
     if len(cards) == 1 and lookup(cards[0]) is None:
         return of_own_word(cards[0])
     reading = by_order(cards) or _whole(cards, parted) or read(frozenset(cards)) or adapt(cards)
     return reading or (_loose(cards) if len(cards) > 1 else None)
+
+
+def _uncaused(reading: Reading) -> Reading:
+    """손이에요, 앉고 싶어요: a part of the body is no reason for what one wants, unless a state of it is told."""
+    body = [card for card, josa in reading.lead if josa == " 때문에" and category(card) == "body"]
+    if len(body) != 1 or reading.kind != "act" or reading.mood or reading.question or reading.first:
+        return reading
+    if "약" in reading.cards("object"):  # medicine is taken for it
+        return reading
+    lead = tuple((card, josa) for card, josa in reading.lead if card not in body)
+    return replace(reading, lead=lead, first=Reading("single", body[0]))
 
 
 def _kept(reading: Reading) -> set[str]:
@@ -85,5 +104,5 @@ def _loose(cards: tuple[str, ...]) -> Reading | None:
 
 def _whole(cards: tuple[str, ...], rule: Callable[[tuple[str, ...], Understand], Reading | None]) -> Reading | None:
     """What a rule says of the cards; what loses one is not said."""
-    reading = rule(cards, understand)
+    reading = rule(cards, _any)
     return reading if reading and set(cards) <= _kept(reading) else None

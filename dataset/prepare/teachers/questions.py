@@ -70,7 +70,8 @@ def _names(reading: Reading, speaker: Speaker) -> tuple[str, str, str]:
     if frame.kind in ("state", "quality"):
         return ("past?", "done?", "told") if frame.instant or frame.tag == "VV" else ("plain?", "itis?", "tellhow")
     if frame.kind in UNWISHED:
-        return ("past?", "done?", "told") if frame.instant else ("plain?", "doing?", "tell")
+        going = "going?" if question == "언제" else "doing?"
+        return ("past?", "done?", "told") if frame.instant else ("plain?", going, "tell")
     began = speaker.phase == "뒤" and question != "언제" and not reading.card("time") and not frame.instant
     if began and frame.kind == "act":
         return "past?", "done?", "told"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dataset.prepare.teachers.doing import of_deeds
 from dataset.prepare.teachers.frames import frames
-from dataset.prepare.teachers.happening import told_under
+from dataset.prepare.teachers.happening import arriving, told_under
 from dataset.prepare.teachers.happening import topic as spoken_about
 from dataset.prepare.teachers.joining import (
     MANNERS,
@@ -95,7 +96,9 @@ def operated(cards: tuple[str, ...], understand: Understand) -> Reading | None:
         if refused and "원하다" in found:
             return understand(without(cards, "원하다"))
         return told(other, understand(without(cards, other)))
-    inner = understand(rest)
+    # What is wanted, asked for or refused is to come by bus; the bus is only told of.
+    comes = operator not in ("안", "못") and arriving(rest)
+    inner = of_deeds(rest) if comes else understand(rest)
     return _under(operator, rest, inner, understand) if inner else None
 
 
@@ -151,6 +154,8 @@ def _under(operator: str, rest: tuple[str, ...], inner: Reading, understand: Und
     if inner.kind == "act":
         mood = "게" if operator == "주세요" else OPERATORS[operator]
         return replace(inner, mood=mood) if mood else told(operator, inner)
+    if inner.kind == "give" and operator == "주세요" and not inner.mood:
+        return replace(inner, mood="주다")
     if inner.kind == "give" and operator in REFUSALS:
         things = tuple(part for part in inner.parts if part[0] == "object")
         others = tuple((card, "한테" if person(card) else "") for role, card, _ in inner.parts if role != "object")

@@ -14,6 +14,8 @@ MEETS = frozenset({"보다", "만나다", "기다리다", "찾다", "부르다",
 def by_order(cards: tuple[str, ...]) -> Reading | None:
     """Who does it to whom, where the order of 나 and another person tells: 엄마 보다 나 is not 나 보다 엄마."""
     others = [card for card in cards if person(card)]
+    if len(others) == 2 and len(cards) == 3 and not person(cards[1]):
+        return _between(*cards)
     if len(others) == 1 and (strange := [card for card in cards if _strange_verb(card)]):
         return _strange_deed(cards, others[0], strange[0])
     verbs = [card for card in cards if card in MEETS]
@@ -26,6 +28,14 @@ def by_order(cards: tuple[str, ...]) -> Reading | None:
     if verb == "사랑하다":
         return Reading("love", verb, (("person", other, josa),), speaker="나")
     return Reading("act", verb, (("person", other, josa),), speaker="나")
+
+
+def _between(who: str, verb: str, whom: str) -> Reading | None:
+    """엄마가 아빠를 사랑해요, 형이 동생을 때려요: what two others do is told and never wished."""
+    if verb == "사랑하다":
+        return Reading("toward", verb, (("person", who, "이"), ("object", whom, "을")))
+    harms = _strange_verb(verb) and not frames()[verb].lead
+    return Reading("told", verb, (("person", who, "이"), ("object", whom, "을"))) if harms else None
 
 
 def _strange_verb(card: str) -> bool:

@@ -36,7 +36,7 @@ _SAME = {
     "동생": ("동생", "여동생", "남동생", "막냇동생"),
     "친구": ("친구", "짝꿍", "단짝"), "아기": ("아기",),
 }  # fmt: skip
-_COLLECTIVE = frozenset({"부모님", "상사", "부모", "조부모", "조부모님"})
+_UNTITLED = frozenset({"상사", "부모", "조부모"})
 _CALLED = frozenset({"act", "give", "help", "state", "told"})
 # Short speech keeps 에 where the place would read as an object.
 _KEEPS_JOSA = frozenset({"침대", "의자", "집"})
@@ -82,7 +82,7 @@ class Speaker:
         if self.kind in _ADDRESS:
             return _ADDRESS[self.kind]
         if self.kind in _KIN or last in ("간호사님", "약사님", "코치님"):
-            return last if last not in _COLLECTIVE else "선생님"
+            return last if last not in _UNTITLED else f"{last}님"
         return "선생님"
 
     def addressed(self, person: str) -> bool:
