@@ -343,7 +343,9 @@ def test_forms_times_and_titles():
         ("물 주세요.", "request"), ("물 줘.", "request"), ("먹지 마세요.", "request"), ("물 좀 줄래?", "question"),
         ("물 마시고 싶어요.", "wish"), ("물을 주시면 좋겠어요.", "wish"), ("도움이 필요해요.", "wish"),
         ("물 마실래요.", "plan"), ("물 마실 거예요.", "plan"), ("마시려고 해.", "plan"), ("같이 가자.", "proposal"),
-        ("싫어요.", "refusal"), ("안 먹어요.", "refusal"), ("아파요.", "statement"), ("잘 모르겠어.", "statement"),
+        ("싫어요.", "refusal"), ("안 먹어요.", "refusal"), ("안 먹을래요.", "refusal"),
+        ("먹고 싶지 않아요.", "refusal"), ("못 먹겠어요.", "refusal"), ("아파요.", "statement"),
+        ("잘 모르겠어.", "statement"),
     ],
 )  # fmt: skip
 def test_what_a_sentence_does(sentence, does):
@@ -360,6 +362,7 @@ def test_three_functions_beside_three_sentences():
     assert text_metrics.distinct(alike) == 1
     assert np.isnan(aac_metrics.functions(alike, row_of("물")))
     assert np.isnan(aac_metrics.functions(alike, row_of("언제", "마시다")))
+    assert np.isnan(aac_metrics.functions(alike, row_of("안", "마시다")))  # three refusals
 
 
 @pytest.mark.parametrize("candidates", [[], ["", " ", "..."], ["?", "!", ""]])

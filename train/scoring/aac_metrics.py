@@ -27,6 +27,7 @@ from aac.korean import (
 from aac.lexicon import lookup
 from aac.persona import LEVELS, Persona
 from aac.records import Sample
+from aac.refusal import REFUSING
 from aac.register import levels
 from train.scoring.functions import function_of
 from train.scoring.senses import says
@@ -36,6 +37,7 @@ from train.scoring.wording import wrong_forms
 LEAST_CONTEXTS, MANY_CONTEXTS = 6, 21  # that tell context_relevance at all, and without a wider interval
 AHEAD = frozenset({"내일", "나중에"})  # cards
 QUESTION_CARDS = frozenset({"뭐", "어디", "누구", "왜", "언제"})
+REFUSAL_CARDS = REFUSING | {"그만"}
 
 # Polite to a teacher from a child too (aac_practice.md: 합쇼체 in fixed formulas only).
 _FORMULA = re.compile(
@@ -94,10 +96,13 @@ def title(text: str, sample: Sample) -> float:
 
 
 def functions(three: Sequence[str], sample: Sample) -> float:
-    """1 if the three candidates do three different things (`functions.py`); NaN without a verb among the cards, and
-    with a question card, beside which all three ask."""
+    """1 if the three candidates do three different things (`functions.py`).
+
+    NaN without a verb among the cards, with a question card, beside which all three ask, and with one that refuses: all
+    three refuse, and a question there would turn the refusal round.
+    """
     cards = [card for word in sample.keywords if (card := lookup(word))]
-    if QUESTION_CARDS & set(sample.keywords) or not any(card.pos == "verb" for card in cards):
+    if (QUESTION_CARDS | REFUSAL_CARDS) & set(sample.keywords) or not any(card.pos == "verb" for card in cards):
         return float("nan")
     return float(all(three) and len({function_of(text) for text in three}) == len(three))
 

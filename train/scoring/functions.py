@@ -1,4 +1,7 @@
-"""What a sentence does: three choices that do the same are one choice in three dresses."""
+"""What a sentence does: three choices that do the same are one choice in three dresses.
+
+A refusal stays one in whatever form it is said: 안 먹을래요 is no plan, 먹고 싶지 않아요 no wish.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from aac.korean import analyse, is_question
 _BY_END = (
     ("request", r"(?:주|말|마)/V[VX](?: 시/EP)? \S+/E[FC]$|(?:세요|십시오|으세요|으십시오)/EF$|부탁/"),
     ("proposal", r"(?:자|ᆸ시다|읍시다)/E[FC]$"),
+    ("refusal", r"싫\S*/V[AV]|싫어하/VV|(?:안|못)/MAG|지/EC (?:\S+/J\w+ )?(?:않|못하)/VX|없/VA|아니/(?:VCN|IC)"),
     ("wish", r"싶/VX|(?:좋|괜찮)/VA 겠/EP|면/EC 좋/VA|원하/VV|바라/VV|필요/"),
     (
         "plan",
         r"(?:래|게|래요|게요)\S*/EF$|/ETM (?:것|거|생각|예정)/NN\S* 이/VCP|려고/EC|(?<!모르/VV )겠/EP|ᆯ래|ᆯ게|을래|을게",
     ),
-    ("refusal", r"싫\S*/V[AV]|싫어하/VV|(?:안|못)/MAG|지/EC (?:\S+/J\w+ )?(?:않|못하)/VX|없/VA|아니/(?:VCN|IC)"),
 )
 
 
