@@ -183,6 +183,10 @@ def test_a_refusal_without_another_thing_to_ask_for_governs_all(cards: str) -> N
         ("눕다+머리+쉬다", "머리예요, 누워서 쉬고 싶어요."),
         ("무릎+약", "무릎 때문에 약을 먹을 거예요."),
         ("눈+못+보다", "눈 때문에 못 봐요."),
+        ("그만+주세요+국", "국 그만 주세요."),
+        ("먹다+약+씻다", "약을 먹고 씻고 싶어요."),
+        ("씻다+먹다+약", "씻고 약을 먹을 거예요."),
+        ("고양이+보다+나", "고양이가 저를 봐요."),
     ],
 )
 def test_each_card_has_the_part_that_it_plays(cards: str, first: str) -> None:

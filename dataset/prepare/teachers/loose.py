@@ -14,6 +14,7 @@ from aac.lexicon import lookup
 from dataset.prepare.teachers.asking import asked, helped
 from dataset.prepare.teachers.doing import of_deeds, of_things, told_first
 from dataset.prepare.teachers.feeling import felt, mannered, timed
+from dataset.prepare.teachers.frames import link
 from dataset.prepare.teachers.happening import arriving, told
 from dataset.prepare.teachers.joining import OPERATORS, Understand
 from dataset.prepare.teachers.own_words import adapt, of_own_word
@@ -66,7 +67,14 @@ def _any(cards: tuple[str, ...]) -> Reading | None:
     if len(cards) == 1 and lookup(cards[0]) is None:
         return of_own_word(cards[0])
     reading = by_order(cards) or _whole(cards, parted) or read(frozenset(cards)) or adapt(cards)
+    if reading and reading.before and link(reading.before, reading.predicate) == "고" and _reversed(cards, reading):
+        reading = of_deeds(cards)  # 약을 먹고 씻어요, 씻고 약을 먹어요
     return reading or (_loose(cards) if len(cards) > 1 else None)
+
+
+def _reversed(cards: tuple[str, ...], reading: Reading) -> bool:
+    deeds = [card for card in cards if card in (reading.before, reading.predicate)]
+    return deeds == [reading.predicate, reading.before]
 
 
 def _uncaused(reading: Reading) -> Reading:

@@ -93,6 +93,8 @@ def operated(cards: tuple[str, ...], understand: Understand) -> Reading | None:
                 if kept
                 else told(other, understand(without(cards, other)))
             )
+        if set(found) == {"그만", "주세요"} and (given := understand(without(cards, "그만"))) and given.kind == "give":
+            return replace(given, parts=(*given.parts, ("adverb", "그만", "")))  # 국을 그만 주세요
         if refused and "원하다" in found:
             return understand(without(cards, "원하다"))
         return told(other, understand(without(cards, other)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aac.lexicon import lookup
 from dataset.prepare.teachers.frames import frames
 from dataset.prepare.teachers.joining import person
-from dataset.prepare.teachers.utterance import Reading
+from dataset.prepare.teachers.utterance import Reading, category
 
 TOWARD = {"말하다": "한테", "전화하다": "한테"}
 MEETS = frozenset({"보다", "만나다", "기다리다", "찾다", "부르다", "사랑하다", "그리다", "찍다", "말하다", "전화하다"})
@@ -14,6 +14,8 @@ MEETS = frozenset({"보다", "만나다", "기다리다", "찾다", "부르다",
 def by_order(cards: tuple[str, ...]) -> Reading | None:
     """Who does it to whom, where the order of 나 and another person tells: 엄마 보다 나 is not 나 보다 엄마."""
     others = [card for card in cards if person(card)]
+    if cards[-1] == "나" and category(cards[0]) == "animal":  # 고양이가 저를 봐요
+        others = [cards[0]]
     if len(others) == 2 and len(cards) == 3 and not person(cards[1]):
         return _between(*cards)
     if len(others) == 1 and (strange := [card for card in cards if _strange_verb(card)]):
