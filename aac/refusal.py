@@ -55,7 +55,7 @@ def turned_round(sentence: str, keywords: Sequence[str]) -> bool:
         return any(_against(clause, keywords, refusing, sentence.endswith("?")) for clause in clauses)
     if _STOPPING & set(keywords):
         parts = [part for part in re.split(r"[.!?]+", sentence) if part.strip()]
-        return any(_wishes_on(part) for part in parts)
+        return any(map(_wishes_on, parts)) or _goes_on(sentence, keywords)
     return False
 
 
@@ -63,6 +63,17 @@ def _wishes_on(part: str) -> bool:
     """Whether a sentence wishes for anything but an end (a clause beside may: 그만하고 집에 갈래요)."""
     said = " ".join(_clauses(part))
     return bool(_WISH.search(said)) and not (_DENIAL.search(said) or re.search("그만|끝|멈", part))
+
+
+def _goes_on(sentence: str, keywords: Sequence[str]) -> bool:
+    """Whether a part before a comma tells the deed that is to stop: 와요, 그만할래요."""
+    deeds = [lemma.removesuffix("다") for word in keywords if _pos(word) == "verb" for lemma in card_lemmas(word)]
+    for part in sentence.split(",")[:-1]:
+        said = " ".join(_clauses(part))
+        own = any(re.search(rf"(?:^| ){re.escape(deed)}/V", said) for deed in deeds)
+        if own and "그만" not in part and re.search("[요야어아네]$", part) and not _DENIAL.search(said):
+            return True
+    return False
 
 
 def _against(clause: str, keywords: Sequence[str], refusing: frozenset[str], asks: bool) -> bool:

@@ -23,7 +23,7 @@ _THINGS = frozenset({"food", "fruit", "drink", "vehicle", "clothes", "thing", "m
 _HELPED = frozenset({"food", "fruit", "drink", "vehicle", "clothes", "thing", "body", "place", "nature"})
 _FELT = frozenset({
     "아프", "배고프", "배부르", "목마르", "졸리", "피곤", "어지럽",
-    "덥", "춥", "심심", "외롭", "속상", "신나", "기쁘", "슬프",
+    "덥", "춥", "심심", "외롭", "속상", "신나", "기쁘", "슬프", "놀라",
 })  # fmt: skip
 _DONE_TO = frozenset({"먹", "마시", "읽", "입", "벗", "켜", "끄", "타", "사", "그리", "찍", "듣", "만들", "씻", "보"})
 _SURFACE = tuple(

@@ -101,6 +101,7 @@ def test_an_honest_refusal_passes():
         ("벗기 싫어도 벗어야 해요.", ["벗다", "싫다"]),
         ("신발을 벗지 말고 옷을 벗으세요.", ["신발", "벗다", "하지 마세요"]),
         ("침대에 누워요, 싫어요.", ["침대", "눕다", "싫다"]),
+        ("와요, 그만할래요.", ["오다", "그만"]),
     ],
 )
 def test_other_ways_round_a_refusal(sentence, cards):
@@ -180,6 +181,12 @@ def _planted():
         yield "ungrammatical", f"{stem} 싫어요.", [verb, "싫다"]
     for body, josa in (("머리", "를"), ("전화", "를"), ("청소", "를"), ("요리", "를")):
         yield "ungrammatical", f"{body}{josa} {body}할래요.", [body]
+    for noun, josa in (("감자", "랑"), ("달걀", "이랑"), ("빵", "이랑")):
+        yield "ungrammatical", f"{noun}{josa} {noun}을 먹었어요.", [noun]
+    yield "ungrammatical", "듣기를 들을기를 원합니다.", ["듣다", "원하다"]
+    yield "ungrammatical", "숙제가 놀랐어요.", ["숙제", "놀라다"]
+    yield "ungrammatical", "이게 닭 좀 봐 주실래요?", ["닭", "이거"]
+    yield "ungrammatical", "저는 의사 선생님, 저는 입으려고 해요.", ["나", "의사", "입다"]
     for thing, did in (("영화", "볼 거야"), ("과자", "먹을래요"), ("주스", "마셨어요")):
         yield "ungrammatical", f"{thing}가 {did}.", [thing]
     for question, said in (("누구", "누구랑"), ("뭐", "뭐를"), ("언제", "언제"), ("어디", "어디서"), ("왜", "왜")):
