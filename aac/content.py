@@ -15,6 +15,7 @@ from aac.korean import Morph, analyse, begins_with, card_lemmas, with_synonyms
 from aac.lexicon import lookup
 
 COMPLETIONS_FILE = Path(__file__).with_name("completions.json")
+_ASKED = frozenset({"누구", "언제", "왜"})  # 어디 and 뭐 may ask for what a card names
 _NOUNS, _PREDICATES = ("NNG", "NNP", "XR"), ("VV", "VA")
 
 
@@ -26,10 +27,11 @@ def added(sentence: str, keywords: tuple[str, ...], given: tuple[str, ...], pers
     """
     allowed = _card_words(keywords).union(*map(_words, given))
     texts = " ".join([*keywords, *given])
+    asked = {form for form, _ in analyse(sentence) if form in _ASKED and form not in texts}
     extra = {lemma for lemma in _words(sentence) - allowed - persons if not _within(lemma, texts, keywords)}
     if any(lookup(word) is None for word in keywords):  # a word of the user's own is completed by who knows what
         extra = {lemma for lemma in extra if lookup(lemma) is not None and not lemma.endswith("다")}
-    return {lemma for lemma in extra if not _misread(lemma, sentence, keywords)} if extra else extra
+    return {lemma for lemma in extra if not _misread(lemma, sentence, keywords)} | asked
 
 
 def _within(lemma: str, texts: str, keywords: tuple[str, ...]) -> bool:
