@@ -95,13 +95,16 @@ def _against(clause: str, keywords: Sequence[str], refusing: frozenset[str], ask
     )
     if not (wish or told) or _DENIAL.search(clause) or _TELL.search(clause):
         return False
-    if set(keywords) & _ASKING or len(acts) > 1:
+    if set(keywords) & _ASKING or len(acts) > 1 or _parted(keywords):
         return own and not _POSTPONED.search(clause)
     return True
 
 
 def _refused(keywords: Sequence[str]) -> list[str]:
-    """The card nearest to the refusal (a deed before a thing, the earlier of two equally near), which it refuses."""
+    """The card nearest to the refusal (a deed before a thing, the earlier of two equally near), which it refuses; of
+    two utterances (버스, 싫다; 택시, 타다) the first one's."""
+    if _parted(keywords):
+        return [keywords[0]]
     place = next(index for index, word in enumerate(keywords) if word in REFUSING)
     others = [
         (abs(index - place), index > place, _pos(word) == "verb", word)
@@ -110,6 +113,15 @@ def _refused(keywords: Sequence[str]) -> list[str]:
     ]
     deeds = [other for other in others if other[2]]
     return [min(deeds or others)[-1]] if others else []
+
+
+def _parted(keywords: Sequence[str]) -> bool:
+    """Whether one thing is refused and then another one asked for, with what is to be done with it."""
+    if len(keywords) < 4 or keywords[1] != "싫다":
+        return False
+    first, *kinds = (_pos(word) for word in (keywords[0], *keywords[2:]))
+    things = {"noun", "place", "person"}
+    return first in things and kinds.count("verb") == 1 and not things.isdisjoint(kinds)
 
 
 def _pos(word: str) -> str:
