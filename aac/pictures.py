@@ -95,12 +95,12 @@ def file_bytes(path: str | Path) -> bytes:
 
 
 def picture_format(data: bytes, name: str | Path) -> str:
-    """A picture file's format ("PNG", "JPEG", ...) by its header: the size is judged, nothing is decoded.
+    """A picture file's format ("PNG", "JPEG", "SVG", ...) by its header: the size is judged, nothing is decoded or drawn.
 
     Raises:
         PictureError: no picture, or with more than MOST_PIXELS.
     """
-    return _first_frame(data, name, load=False).format or ""
+    return "SVG" if is_drawing(data) else _first_frame(data, name, load=False).format or ""
 
 
 def decoded(data: bytes, name: str | Path) -> Image:
