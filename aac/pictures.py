@@ -95,7 +95,7 @@ def file_bytes(path: str | Path) -> bytes:
 
 
 def picture_format(data: bytes, name: str | Path) -> str:
-    """A picture file's format ("PNG", "JPEG", "SVG", ...) by its header: the size is judged, nothing is decoded or drawn.
+    """A picture file's format ("PNG", "JPEG", "SVG", ...) by its header: the size is judged, nothing is drawn.
 
     Raises:
         PictureError: no picture, or with more than MOST_PIXELS.
