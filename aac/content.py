@@ -31,6 +31,7 @@ def added(sentence: str, keywords: tuple[str, ...], given: tuple[str, ...], pers
     extra = {lemma for lemma in _words(sentence) - allowed - persons if not _within(lemma, texts, keywords)}
     if any(lookup(word) is None for word in keywords):  # a word of the user's own is completed by who knows what
         extra = {lemma for lemma in extra if lookup(lemma) is not None and not lemma.endswith("다")}
+        asked = set()  # 크리스마스가 언제예요?
     return {lemma for lemma in extra if not _misread(lemma, sentence, keywords)} | asked
 
 

@@ -183,13 +183,15 @@ def tense_wrong(sentence: str) -> bool:
 def question_lost(sentence: str, keywords: Sequence[str]) -> bool:
     """Whether a question card ends in a statement (누구랑 오는 길이에요): nobody asks, nobody asks to be told.
 
-    누구예요, 엄마랑 갈래요 asks first; 누구 좀 불러 주세요 asks for somebody.
+    누구예요, 엄마랑 갈래요 and 왜 그래요, 더 할래요 ask first; 누구 좀 불러 주세요 asks for somebody.
     """
     if _QUESTIONS.isdisjoint(keywords) or "?" in sentence:
         return False
     morphs = analyse(sentence)
     asks = any(m.form.endswith("지") and m.tag in ("EC", "EF") for m in morphs)
     asks |= any(word.tag in ("NP", "MAG") and after.tag == "VCP" for word, after in pairwise(morphs))
+    first = sentence.split(",")[0] if "," in sentence else ""
+    asks |= len(first.split()) <= 2 and any(word in first for word in _QUESTIONS)
     return not asks and any(m.form in _QUESTIONS for m in morphs) and not _WANTED.search(sentence)
 
 
