@@ -32,7 +32,7 @@ _NOT_CLOSED = ("를", "가", "는", "와", "랑", "예요")
 _NOT_OPEN = ("을", "이", "은", "과", "이랑", "으로", "이에요", "이야")
 # Two particles that one noun does not bear.
 _TWO = ("가를", "를가", "랑을", "랑이", "이랑을", "이랑이", "한테를", "도를", "에를", "요를", "를요", "요을")
-_CODA_L = 8
+CODA_L = 8
 # Nouns that begin other words, and nouns that end like an object.
 _OTHERWISE = ("이", "말", "소", "차", "배", "새", "눈")
 _SEASONS = ("가을", "마을", "노을", "고을")
@@ -59,7 +59,7 @@ def misshapen(text: str, cards: Sequence[str]) -> Iterator[str]:
         yield "a list"
 
 
-def _coda(word: str) -> int:
+def coda(word: str) -> int:
     """The number of the last syllable's coda; 0: none, or no Hangul."""
     return (ord(word[-1]) - ord("가")) % 28 if word and "가" <= word[-1] <= "힣" else 0
 
@@ -69,10 +69,10 @@ def _unlike_neighbours(one: str, other: str) -> bool:
     noun, stem = _category(one), lookup(f"{one}다")
     return (
         (one == other and one not in _REPEATED)
-        or (re.fullmatch("수[가는]?", other) is not None and _coda(one) != _CODA_L)
+        or (re.fullmatch("수[가는]?", other) is not None and coda(one) != CODA_L)
         or (other in ("것", "걸") and noun != "")
         or (_object(one) and _object(other))
-        or (other.startswith("때문") and not noun and (_coda(one) == _CODA_L or _category(one[:-1]) != ""))
+        or (other.startswith("때문") and not noun and (coda(one) == CODA_L or _category(one[:-1]) != ""))
         or (other.startswith("중") and one.endswith("는") and _category(one[:-1]) != "")
         or (stem is not None and stem.pos == "verb" and other.startswith(("싫", "무서", "무섭", "좀")))
         or (one.endswith("는") and _verb(one[:-1]) and other.startswith(("싫", "좋", "무서", "무섭")))
@@ -110,18 +110,18 @@ def _object(word: str) -> bool:
 
 def _wrong_particle(word: str) -> bool:
     """Whether a particle does not fit the syllable before it: 물를, 사과을, 목도리이랑."""
-    if word[-1:] == "를" and _coda(word[:-1]):
+    if word[-1:] == "를" and coda(word[:-1]):
         return True
-    if len(word) > 1 and word[-1] == "을" and not _coda(word[:-1]) and not word.endswith(_SEASONS):
+    if len(word) > 1 and word[-1] == "을" and not coda(word[:-1]) and not word.endswith(_SEASONS):
         return True
     for length in range(len(word) - 1, 0, -1):
         noun, rest = word[:length], word[length:]
         card = lookup(noun)
         if card and card.pos in ("noun", "person", "place") and noun not in _OTHERWISE:
-            coda = _coda(noun)
+            closing = coda(noun)
             if rest in ("로", "으로"):
-                return (rest == "으로") != (coda not in (0, _CODA_L))
-            return rest in (_NOT_CLOSED if coda else _NOT_OPEN) or rest.startswith("으면") or rest in _TWO
+                return (rest == "으로") != (closing not in (0, CODA_L))
+            return rest in (_NOT_CLOSED if closing else _NOT_OPEN) or rest.startswith("으면") or rest in _TWO
     return False
 
 
@@ -129,7 +129,7 @@ def _wrong_particle(word: str) -> bool:
 def _bare_stems() -> frozenset[str]:
     """Stems that no word ends with: 벗, 피곤하."""
     stems = (card.keyword[:-1] for card in load_lexicon() if card.keyword.endswith("다"))
-    bare = (stem for stem in stems if _coda(stem) not in (0, _CODA_L) or stem.endswith(("하", "프", "시", "르")))
+    bare = (stem for stem in stems if coda(stem) not in (0, CODA_L) or stem.endswith(("하", "프", "시", "르")))
     return frozenset(bare) - {"있", "없"}
 
 

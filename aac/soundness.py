@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from aac.forms import misshapen
+from aac.forms import CODA_L, coda, misshapen
 from aac.korean import Morph, analyse, speech_level
 from aac.lexicon import lookup
 
-_CODA_L = 8
 # Said twice on purpose.
 _DOUBLED = frozenset(
     {"빨리", "천천히", "많이", "조금", "더", "아니", "네", "응", "정말", "너무", "그만", "잘", "싫어", "안녕"}
@@ -61,12 +60,11 @@ _REVERSIBLE = {"보다": "보", "사랑하다": "사랑", "때리다": "때리"}
 def ungrammatical(sentence: str, keywords: Sequence[str]) -> bool:
     """Whether a form of the sentence is impossible: of any word, or a card's stem or dictionary form that
     stands bare (벗 싫어요; 엄마, 보다, 나)."""
-    stems = {word[:-1] for word in keywords if word.endswith("다") and _coda(word[:-1]) not in (0, _CODA_L)}
+    stems = {word[:-1] for word in keywords if word.endswith("다") and coda(word[:-1]) not in (0, CODA_L)}
     bare = [f" {word}, " for word in keywords if word.endswith("다") and len(word) > 1]
     listed = any(word in f" {sentence}" for word in bare)
-    if any(misshapen(sentence.strip(), tuple(keywords))):
-        return True
-    return listed or _broken(sentence.strip()) or not stems.isdisjoint(re.findall("[가-힣]+", sentence))
+    bare_stem = not stems.isdisjoint(re.findall("[가-힣]+", sentence))
+    return listed or bare_stem or _broken(sentence.strip()) or any(misshapen(sentence.strip(), keywords))
 
 
 @lru_cache(maxsize=50_000)
@@ -99,15 +97,10 @@ def _bad_pair(before: Morph, morph: Morph, after: Morph) -> bool:
     if tag == "JKS" and after == ("부탁", "NNG"):
         return True  # 발이 부탁드립니다
     if form == "수" and tag in ("NNB", "NNG") and after.form in ("있", "없"):
-        return before.tag != "ETM" and _coda(before.form) != _CODA_L
+        return before.tag != "ETM" and coda(before.form) != CODA_L
     if form == "생각" and after.tag == "VCP":
         return (before.tag == "MAG" and before.form != "잘") or before.tag.startswith("JK")  # 잘: 자다 as well
     return tag == "JKO" and after.tag == "VCP"  # 뭘이에요
-
-
-def _coda(form: str) -> int:
-    """The number of the last syllable's coda; 0: none, or no Hangul."""
-    return (ord(form[-1]) - ord("가")) % 28 if form and "가" <= form[-1] <= "힣" else 0
 
 
 def _category(morph: Morph) -> str:
